@@ -1,0 +1,1 @@
+"""Typed models of every YAML file: loading, merging, validation."""

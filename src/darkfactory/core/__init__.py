@@ -1,0 +1,1 @@
+"""Errors, logging, files, digests, seeds and units; no physics."""

@@ -1,0 +1,1 @@
+"""Parametric detector response."""

@@ -1,0 +1,1 @@
+"""Column schema of truth and reconstructed events."""

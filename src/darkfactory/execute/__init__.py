@@ -1,0 +1,1 @@
+"""Chunk plans, backends and map-reduce; the only place that knows Dask."""

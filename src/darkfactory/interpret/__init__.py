@@ -1,0 +1,1 @@
+"""From cross-section limits to couplings."""

@@ -1,0 +1,1 @@
+"""Rates, widths and branching fractions of the dark-sector models."""

@@ -1,0 +1,1 @@
+"""Constants, kinematics, beams, radiation; pure functions."""

@@ -1,0 +1,1 @@
+"""Frozen typed things that stages hand to each other."""

@@ -1,0 +1,1 @@
+"""Loose preselections shared by searches."""

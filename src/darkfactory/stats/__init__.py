@@ -1,0 +1,1 @@
+"""Fast and certified CLs limits."""
