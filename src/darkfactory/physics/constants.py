@@ -1,0 +1,48 @@
+"""Constants of nature: masses in GeV, couplings, conversions.
+
+Sources: PDG 2024 for masses and v; CODATA for alpha and (hbar c)^2.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ALPHA",
+    "GEV2_FB",
+    "HBARC_GEV_CM",
+    "M_D0",
+    "M_DPLUS",
+    "M_E",
+    "M_ETA",
+    "M_ETAP",
+    "M_K0",
+    "M_KPLUS",
+    "M_MU",
+    "M_PI0",
+    "M_PIPLUS",
+    "M_PROTON",
+    "M_TAU",
+    "M_Y4S",
+    "VEV",
+]
+
+ALPHA = 1 / 137.035999
+"""Fine-structure constant at zero momentum transfer (CODATA)."""
+GEV2_FB = 0.3893793721e12
+"""(hbar c)^2 in GeV^2 fb: a cross-section in GeV^-2 times this is in fb (PDG)."""
+HBARC_GEV_CM = 1.973269804e-14
+"""hbar c in GeV cm: a proper decay length c tau is this over the width."""
+M_E = 0.51099895e-3
+M_MU = 0.1056583755
+M_TAU = 1.77693
+M_PI0 = 0.1349768
+M_PIPLUS = 0.13957039
+M_KPLUS = 0.493677
+M_K0 = 0.497611
+M_ETA = 0.547862
+M_ETAP = 0.95778
+M_PROTON = 0.93827209
+M_DPLUS = 1.86966
+M_D0 = 1.86484
+M_Y4S = 10.5794
+VEV = 246.22
+"""Vacuum expectation value of the Higgs field in GeV."""
