@@ -1,0 +1,55 @@
+"""A campaign: which searches and datasets, how many events, which grid, which seed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from darkfactory.config.base import StrictModel
+
+__all__ = ["CampaignConfig", "EventNumbers", "ExecutionConfig"]
+
+
+class EventNumbers(StrictModel):
+    """Numbers of generated events."""
+
+    signal: int = Field(default=4000, gt=0)
+    """Per point."""
+    background: int = Field(default=100_000, gt=0)
+    """Per sample that has no number of its own."""
+    samples: dict[str, int] = Field(default_factory=dict)
+    """Per named sample (a signal sample: per point)."""
+
+
+class ExecutionConfig(StrictModel):
+    """How work is cut; not where it runs, which the profiles say."""
+
+    chunk: int = Field(default=20_000, gt=0)
+    """Events in a chunk; part of the result's bits."""
+    block: int = Field(default=10, gt=0)
+    """Points that share a job."""
+    max_failed_fraction: float = Field(default=0.0, ge=0, le=1)
+    """A stage fails when more of its chunks fail for good."""
+
+
+class CampaignConfig(StrictModel):
+    """A file of config/campaigns, merged with the command line."""
+
+    campaign: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """Name; results go to results/<campaign>."""
+    description: str = ""
+    seed: int = Field(ge=0)
+    """Root of the seed tree."""
+    grid: str = "laptop"
+    """Which of the hypotheses' named grids."""
+    searches: dict[str, tuple[str, ...]] = Field(min_length=1)
+    """Search name to its datasets; an empty list takes all."""
+    events: EventNumbers = EventNumbers()
+    execution: ExecutionConfig = ExecutionConfig()
+    data: Literal["pseudo", "asimov"] = "pseudo"
+    """What stands for data: toys with a recorded seed, or the expectation itself."""
+    look_elsewhere_toys: int = Field(default=0, ge=0)
+    """Toys of the whole scan for the global significance; 0: only Gross-Vitells."""
+    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Deep overrides of search files: {zprime_invisible: {network: {...}}}."""

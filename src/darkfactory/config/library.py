@@ -1,0 +1,68 @@
+"""The folder of configuration files: reading by kind and name, with `extends`."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from pathlib import Path
+from typing import Any
+
+from darkfactory.config.load import deep_merge, read_yaml
+from darkfactory.core.errors import ConfigError
+
+__all__ = ["Library"]
+
+
+class Library:
+    """YAML files under one folder, each read once.
+
+    Args:
+        root: the folder ``config``.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self._read: dict[Path, dict[str, Any]] = {}
+        if not self.root.is_dir():
+            raise ConfigError(
+                f"no such folder; run from the project's top level or give --config-dir (here: {Path.cwd()})",
+                file=str(self.root),
+            )
+
+    def path(self, kind: str, name: str) -> Path:
+        """Path of a file, for messages."""
+        return self.root / kind / f"{name}.yaml"
+
+    def names(self, kind: str) -> list[str]:
+        """Names of the files of a kind."""
+        return sorted(p.stem for p in (self.root / kind).glob("*.yaml"))
+
+    def file(self, relative: str) -> dict[str, Any]:
+        """A file by its path below the folder; a copy."""
+        path = self.root / relative
+        if path not in self._read:
+            self._read[path] = read_yaml(path)
+        return copy.deepcopy(self._read[path])
+
+    def get(self, kind: str, name: str, _chain: tuple[str, ...] = ()) -> dict[str, Any]:
+        """A file by kind and name, merged over the one it ``extends``.
+
+        Raises:
+            ConfigError: no such name, or files that extend each other in a circle.
+        """
+        if name in _chain:
+            raise ConfigError(
+                f"extends itself: {' -> '.join([*_chain, name])}", file=str(self.path(kind, name))
+            )
+        if not self.path(kind, name).exists():
+            known = self.names(kind)
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"{name!r} is unknown{hint} There are: {', '.join(known)}", file=str(self.root / kind)
+            )
+        value = self.file(f"{kind}/{name}.yaml")
+        parent = value.pop("extends", None)
+        if parent is None:
+            return value
+        return deep_merge(self.get(kind, str(parent), (*_chain, name)), value)

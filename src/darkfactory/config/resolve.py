@@ -1,0 +1,159 @@
+"""From YAML files and the command line to one resolved, validated campaign."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darkfactory.config.campaign import CampaignConfig
+from darkfactory.config.library import Library
+from darkfactory.config.load import deep_merge, validate
+from darkfactory.config.points import blocks, expand_grid, parse_point
+from darkfactory.config.sample import SampleConfig
+from darkfactory.config.search import SearchConfig, SearchFile, TriggerChoice
+from darkfactory.core.errors import ConfigError
+
+__all__ = ["Campaign", "load_campaign"]
+
+_SECTIONS = ("trigger", "selection", "network", "templates", "statistics", "interpretation")
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Everything that a run needs to know, resolved.
+
+    Attributes:
+        config: the campaign itself.
+        library: the folder of YAML files.
+        samples: the catalogue, only what the campaign uses.
+        searches: (search, dataset) to its resolved configuration.
+    """
+
+    config: CampaignConfig
+    library: Library
+    samples: Mapping[str, SampleConfig]
+    searches: Mapping[tuple[str, str], SearchConfig]
+
+    def points(self, search: str, dataset: str, hypothesis: str) -> list[str]:
+        """Grid points of a hypothesis inside the dataset's mass range."""
+        config = self.searches[search, dataset]
+        low, high = config.data.mass_range
+        return [p for p in self._grid(search, hypothesis) if low <= parse_point(p)["mass"] <= high]
+
+    def _grid(self, search: str, hypothesis: str) -> list[str]:
+        config = next(c for (s, _), c in self.searches.items() if s == search)
+        return expand_grid(config.hypotheses[hypothesis].grids[self.config.grid])
+
+    def sample_blocks(self, sample: str) -> dict[str, list[str]]:
+        """Blocks of a signal sample's points over the whole grid; for a background one block ``all``."""
+        for (search, _), config in self.searches.items():
+            for name, hypothesis in config.hypotheses.items():
+                if hypothesis.sample == sample:
+                    return blocks(self._grid(search, name), self.config.execution.block)
+        return {"all": ["all"]}
+
+    def block_points(self, sample: str, block: str) -> list[str]:
+        """Points of a block; a point's name is the block of that one point."""
+        if not self.samples[sample].axes:
+            return ["all"]
+        named = self.sample_blocks(sample)
+        return named[block] if block in named else [block]
+
+    def blocks(self, search: str, dataset: str, hypothesis: str) -> dict[str, list[str]]:
+        """Blocks of a dataset: those of the sample, without points outside the mass range."""
+        inside = set(self.points(search, dataset, hypothesis))
+        sample = self.searches[search, dataset].hypotheses[hypothesis].sample
+        cut = {b: [p for p in ps if p in inside] for b, ps in self.sample_blocks(sample).items()}
+        return {b: ps for b, ps in cut.items() if ps}
+
+    def events(self, sample: str) -> int:
+        """Events to generate: in all for a background, per point for a signal."""
+        numbers = self.config.events
+        default = numbers.signal if self.samples[sample].axes else numbers.background
+        return numbers.samples.get(sample, default)
+
+
+def _choose(names: Sequence[str], allowed: Sequence[str], where: str, file: str) -> None:
+    for name in names:
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"unknown {name!r}{hint} Allowed: {', '.join(allowed)}", where=where, file=file)
+
+
+def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
+    data = file.datasets[dataset]
+    merged: dict[str, Any] = {}
+    for section in _SECTIONS:
+        base, override = getattr(file, section), getattr(data, section)
+        if section == "network" and base is None and override is None:
+            merged[section] = None
+        else:
+            merged[section] = deep_merge(base or {}, override or {})
+    trigger = validate(
+        TriggerChoice, merged.pop("trigger"), file=f"searches/{file.name}.yaml", where="trigger"
+    )
+    return SearchConfig(
+        search=file.name,
+        dataset=dataset,
+        title=file.title,
+        hypotheses=file.hypotheses,
+        backgrounds=file.backgrounds,
+        data=data,
+        trigger=trigger,
+        **merged,
+    )
+
+
+def load_campaign(
+    name: str, *, config_dir: str | Path = "config", overrides: Sequence[Mapping[str, Any]] = ()
+) -> Campaign:
+    """Read, merge and validate a campaign.
+
+    Args:
+        name: a file of config/campaigns.
+        config_dir: the folder of YAML files.
+        overrides: nested mappings of the command line, later ones winning.
+
+    Raises:
+        ConfigError: with the path in the file and what is allowed.
+    """
+    library = Library(config_dir)
+    raw = deep_merge(library.get("campaigns", name), *overrides)
+    where = str(library.path("campaigns", name))
+    config = validate(CampaignConfig, raw, file=where)
+    catalogue = library.file("samples.yaml")
+    searches: dict[tuple[str, str], SearchConfig] = {}
+    for search, chosen in config.searches.items():
+        _choose([search], library.names("searches"), "searches", where)
+        path = str(library.path("searches", search))
+        text = deep_merge(library.get("searches", search), config.overrides.get(search, {}))
+        file = validate(SearchFile, text, file=path)
+        if file.name != search:
+            raise ConfigError(
+                f"is {file.name!r} but the file is called {search}.yaml", where="name", file=path
+            )
+        _choose(chosen, list(file.datasets), f"searches.{search}", where)
+        for hypothesis, h in file.hypotheses.items():
+            _choose([config.grid], list(h.grids), f"hypotheses.{hypothesis}.grids", path)
+        _choose([h.sample for h in file.hypotheses.values()], list(catalogue), "hypotheses", path)
+        _choose(file.backgrounds, list(catalogue), "backgrounds", path)
+        for dataset in chosen or tuple(file.datasets):
+            searches[search, dataset] = _resolve_search(file, dataset)
+    used: list[str] = []
+    for resolved in searches.values():
+        used += [*resolved.backgrounds, *(h.sample for h in resolved.hypotheses.values())]
+    samples = {
+        s: validate(SampleConfig, catalogue[s], file=str(library.root / "samples.yaml"), where=s)
+        for s in sorted(set(used))
+    }
+    _choose(list(config.events.samples), list(catalogue), "events.samples", where)
+    for s, sample in samples.items():
+        file_name = str(library.root / "samples.yaml")
+        _choose([sample.process], library.names("processes"), f"{s}.process", file_name)
+        _choose([sample.detector], library.names("detectors"), f"{s}.detector", file_name)
+        _choose(sample.skims, library.names("skims"), f"{s}.skims", file_name)
+    return Campaign(config, library, samples, searches)

@@ -1,0 +1,102 @@
+"""A search: hypotheses, grids, datasets, and the sections that its stages read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from darkfactory.config.base import Luminosity, StrictModel, Tagged
+from darkfactory.config.points import PointGrid
+
+__all__ = ["Dataset", "Hypothesis", "SearchConfig", "SearchFile", "TriggerChoice"]
+
+
+class TriggerChoice(StrictModel):
+    """The trigger lines whose OR a search takes; an empty list takes every event."""
+
+    l1: tuple[str, ...] = ()
+    """Level-1 lines of the period's menu."""
+    hlt: tuple[str, ...] = ()
+    """High-level lines of the period's menu."""
+    plateau: Tagged | None = None
+    """Extra efficiency factor of the chosen lines, where a period's one is known only as a whole."""
+
+
+class Hypothesis(StrictModel):
+    """A kind of signal: one sample, one quantity that limits are set on."""
+
+    sample: str
+    """Name in the catalogue of samples."""
+    quantity: str = "cross_section"
+    """What is limited."""
+    unit: str = "fb"
+    """Its unit."""
+    grids: dict[str, tuple[PointGrid, ...]]
+    """Named grids of points; a campaign chooses one (laptop, closure, full)."""
+    label: str = ""
+    """Text for figures."""
+
+
+class Dataset(StrictModel):
+    """One set of data: period, luminosity, and what differs from the search's defaults."""
+
+    period: str
+    """Name in config/periods.yaml: menu, detector, beam background."""
+    luminosity: Luminosity
+    """Integrated luminosity."""
+    luminosity_uncertainty: Tagged
+    """Relative uncertainty."""
+    mass_range: tuple[float, float] = (0.0, 11.0)
+    """Points outside, in GeV, are not part of this dataset."""
+    reference: str = ""
+    """Journal and arXiv number of the published result."""
+    reference_csv: str = ""
+    """Name of the published table that `compare` and the report look for in the folder of references."""
+    skim: dict[str, Any] = Field(default_factory=dict)
+    trigger: dict[str, Any] = Field(default_factory=dict)
+    selection: dict[str, Any] = Field(default_factory=dict)
+    network: dict[str, Any] | None = None
+    templates: dict[str, Any] = Field(default_factory=dict)
+    statistics: dict[str, Any] = Field(default_factory=dict)
+    interpretation: dict[str, Any] = Field(default_factory=dict)
+
+
+class SearchFile(StrictModel):
+    """A file of config/searches."""
+
+    name: str
+    """Same as the file's name."""
+    title: str
+    """For figures and the report."""
+    hypotheses: dict[str, Hypothesis] = Field(min_length=1)
+    backgrounds: tuple[str, ...]
+    """Samples of the catalogue."""
+    datasets: dict[str, Dataset] = Field(min_length=1)
+    """First: the one of the Belle II result."""
+    skim: dict[str, Any] = Field(default_factory=dict)
+    trigger: dict[str, Any] = Field(default_factory=dict)
+    selection: dict[str, Any] = Field(default_factory=dict)
+    network: dict[str, Any] | None = None
+    templates: dict[str, Any] = Field(default_factory=dict)
+    statistics: dict[str, Any] = Field(default_factory=dict)
+    interpretation: dict[str, Any] = Field(default_factory=dict)
+    kind: Literal["search", "control"] = "search"
+    """Control samples produce corrections, searches limits."""
+
+
+class SearchConfig(StrictModel):
+    """A search on one dataset: defaults merged with the dataset's overrides, sections still plain."""
+
+    search: str
+    dataset: str
+    title: str
+    hypotheses: dict[str, Hypothesis]
+    backgrounds: tuple[str, ...]
+    data: Dataset
+    trigger: TriggerChoice
+    selection: dict[str, Any]
+    network: dict[str, Any] | None
+    templates: dict[str, Any]
+    statistics: dict[str, Any]
+    interpretation: dict[str, Any]
