@@ -59,8 +59,7 @@ class Campaign:
         """Points of a block; a point's name is the block of that one point."""
         if not self.samples[sample].axes:
             return ["all"]
-        named = self.sample_blocks(sample)
-        return named[block] if block in named else [block]
+        return self.sample_blocks(sample).get(block, [block])
 
     def blocks(self, search: str, dataset: str, hypothesis: str) -> dict[str, list[str]]:
         """Blocks of a dataset: those of the sample, without points outside the mass range."""

@@ -59,7 +59,7 @@ def read_arrays(path: str | Path, fields: Sequence[str] | None = None) -> ak.Arr
     """
     try:
         with uproot.open(path) as file:
-            if f"{_TREE};1" not in file.keys() and _TREE not in file.keys(cycle=False):
+            if _TREE not in file.keys(cycle=False):
                 raise InputError(
                     f"{path}: no event table in this file; it was not closed properly: delete it"
                 )
