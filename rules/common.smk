@@ -1,0 +1,67 @@
+"""The campaign, the planner, wildcard constraints and helpers of all rules."""
+
+import os
+import sys
+
+from darkfactory.config.resolve import load_campaign
+from darkfactory.core.errors import DarkfactoryError
+from darkfactory.execute.run import ENVIRONMENT, start_cluster
+from darkfactory.pipeline.layout import PATTERNS
+from darkfactory.pipeline.plan import Planner, stage_code
+
+try:
+    PLAN = Planner(
+        load_campaign(
+            config["campaign"],
+            config_dir=config.get("config_dir", "config"),
+            overrides=[config.get("overrides") or {}],
+        )
+    )
+except DarkfactoryError as error:
+    sys.exit(f"error: {error}")
+
+CAMPAIGN = PLAN.name
+LOG = "logs/{campaign}/"
+SAMPLE_LOG = LOG + "samples/{sample}/{block}/"
+ANALYSIS_LOG = LOG + "{search}/{dataset}/"
+
+
+wildcard_constraints:
+    campaign=CAMPAIGN,
+    sample="|".join(PLAN.campaign.samples),
+    search="|".join(dict.fromkeys(s for s, _ in PLAN.campaign.searches)),
+    dataset="|".join(dict.fromkeys(d for _, d in PLAN.campaign.searches)),
+    period="|".join(PLAN.periods),
+    block=r"all|b\d{3}|m\d+p\d{5}(_[wnt]\d+p\d{5})*",
+
+
+def spec_of(name):
+    """Provider of a rule's resolved configuration, so that only the jobs that a change touches run again."""
+
+    def provider(wildcards):
+        return getattr(PLAN, name)(wildcards_of(wildcards))
+
+    return provider
+
+
+def wildcards_of(wildcards):
+    """Plain mapping of wildcards."""
+    return {k: str(v) for k, v in wildcards.items()}
+
+
+def start_run_cluster():
+    """One cluster for the run, unless one is given by the environment."""
+    if ENVIRONMENT in os.environ:
+        return
+    handle = start_cluster(workflow.cores or 1, preload=["darkfactory.pipeline.warm"])
+    os.environ[ENVIRONMENT] = str(handle.folder)
+    # kept on the workflow object: the handle holds the pipe whose end is the cluster's end
+    workflow.darkfactory_cluster = handle
+
+
+def stop_run_cluster():
+    """End the cluster that this run started."""
+    handle = getattr(workflow, "darkfactory_cluster", None)
+    if handle is not None:
+        handle.close()
+        del workflow.darkfactory_cluster

@@ -1,0 +1,42 @@
+"""Binning, signal shapes, background expectation and pseudo-data of a search, once for its whole grid."""
+
+
+def selected_grid(wildcards):
+    """Selected signals of the whole grid."""
+    return PLAN.selected_signals(wildcards_of(wildcards), "selected")
+
+
+def selected_backgrounds(wildcards):
+    """Selected backgrounds of a search."""
+    return PLAN.selected_backgrounds(wildcards_of(wildcards), "selected")
+
+
+def selected_block(wildcards):
+    """Selected signals of a block."""
+    w = wildcards_of(wildcards)
+    return PLAN.selected_signals(w, "selected", [w["block"]])
+
+
+rule templates:
+    input:
+        signals=selected_grid,
+        backgrounds=selected_backgrounds,
+    output:
+        model=PATTERNS["model"],
+        observed=PATTERNS["observed"],
+        cutflow=PATTERNS["cutflow"],
+        efficiency=PATTERNS["efficiency"],
+        trigger=PATTERNS["trigger"],
+    log:
+        ANALYSIS_LOG + "templates.log",
+    benchmark:
+        ANALYSIS_LOG.replace("logs/", "logs/benchmarks/", 1) + "templates.tsv"
+    threads: 1
+    params:
+        stage="model",
+        spec=spec_of("model"),
+        code=stage_code("model"),
+    message:
+        "templates {wildcards.search} {wildcards.dataset}"
+    script:
+        "../workflow/scripts/stage.py"

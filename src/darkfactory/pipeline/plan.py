@@ -1,0 +1,232 @@
+"""The DAG as data: for every stage its inputs and its resolved configuration, from the campaign and wildcards."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from darkfactory.config.period import PeriodConfig, load_periods
+from darkfactory.config.points import parse_point
+from darkfactory.config.resolve import Campaign
+from darkfactory.core.digest import code_digest
+from darkfactory.pipeline.layout import path
+
+__all__ = ["Planner", "stage_code"]
+
+Wildcards = Mapping[str, str]
+
+
+@functools.cache
+def stage_code(stage: str) -> str:
+    """Digest of the code of a stage and of everything that it imports: a rule's parameter.
+
+    Example:
+        >>> stage_code("generate") == stage_code("generate")
+        True
+    """
+    return code_digest(f"darkfactory.pipeline.{stage}")
+
+
+class Planner:
+    """Inputs and configuration of every job of a campaign.
+
+    Args:
+        campaign: the resolved campaign.
+    """
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self.name = campaign.config.campaign
+        self.periods: Mapping[str, PeriodConfig] = load_periods(campaign.library.file("periods.yaml"))
+        self._specs: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    # What a sample is made of -------------------------------------------------------------------------------
+
+    def _base(self, w: Wildcards) -> dict[str, Any]:
+        return {
+            "seed": self.campaign.config.seed,
+            "sample": w["sample"],
+            "block": w["block"],
+            "points": self.campaign.block_points(w["sample"], w["block"]),
+        }
+
+    def _process(self, sample: str) -> dict[str, Any]:
+        library, config = self.campaign.library, self.campaign.samples[sample]
+        process = library.get("processes", config.process)
+        spec = {
+            "process": process,
+            "beams": library.get("detectors", config.detector)["beams"],
+            "axes": dict(config.axes),
+            "parameters": dict(config.parameters),
+        }
+        if process.get("engine", "tree") == "tree":
+            spec["model"] = library.get("models", process["model"])
+            if process.get("tau_modes") is not None:
+                spec["tau_decays"] = library.file("tau_decays.yaml")
+        return spec
+
+    def integrate(self, w: Wildcards) -> dict[str, Any]:
+        """Gridpacks of a block."""
+        return self._base(w) | self._process(w["sample"])
+
+    def generate(self, w: Wildcards) -> dict[str, Any]:
+        """Truth events of a block."""
+        numbers = {"events": self.campaign.events(w["sample"]), "chunk": self.campaign.config.execution.chunk}
+        return self._base(w) | self._process(w["sample"]) | numbers
+
+    def simulate(self, w: Wildcards) -> dict[str, Any]:
+        """Reconstructed events of a block."""
+        config = self.campaign.samples[w["sample"]]
+        detector = self.campaign.library.get("detectors", config.detector)
+        return self._base(w) | {"detector": detector, "options": dict(config.simulate)}
+
+    def skim(self, w: Wildcards) -> dict[str, Any]:
+        """Skimmed events of a block."""
+        config = self.campaign.samples[w["sample"]]
+        library = self.campaign.library
+        beams = library.get("detectors", config.detector)["beams"]
+        return self._base(w) | {"beams": beams, "skims": {s: library.get("skims", s) for s in config.skims}}
+
+    def trigger(self, w: Wildcards) -> dict[str, Any]:
+        """Trigger bits of a block in a period."""
+        config = self.campaign.samples[w["sample"]]
+        library = self.campaign.library
+        menu = library.get("triggers", self.periods[w["period"]].menu)
+        return self._base(w) | {
+            "period": w["period"],
+            "beams": library.get("detectors", config.detector)["beams"],
+            "menu": menu,
+        }
+
+    # What a search makes of it ------------------------------------------------------------------------------
+
+    def period(self, w: Wildcards) -> str:
+        """Period of a search's dataset."""
+        return self.campaign.searches[w["search"], w["dataset"]].data.period
+
+    def preselect(self, w: Wildcards) -> dict[str, Any]:
+        """Candidates of a sample in a search."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        library = self.campaign.library
+        detector = self.campaign.samples[w["sample"]].detector
+        return self._base(w) | {
+            "search": w["search"],
+            "dataset": w["dataset"],
+            "beams": library.get("detectors", detector)["beams"],
+            "selection": config.selection,
+            "trigger": config.trigger.model_dump(mode="json"),
+            "menu": library.get("triggers", self.periods[config.data.period].menu),
+        }
+
+    def signals(self, w: Wildcards) -> dict[str, str]:
+        """Hypothesis to sample."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        return {name: h.sample for name, h in config.hypotheses.items()}
+
+    def _analysis(self, w: Wildcards) -> dict[str, Any]:
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        return {
+            "seed": self.campaign.config.seed,
+            "search": w["search"],
+            "dataset": w["dataset"],
+            "luminosity_fb": config.data.luminosity,
+            "signals": self.signals(w),
+            "backgrounds": list(config.backgrounds),
+        }
+
+    def grid(self, w: Wildcards) -> dict[str, list[str]]:
+        """Hypothesis to its grid points in the dataset's range."""
+        return {h: self.campaign.points(w["search"], w["dataset"], h) for h in self.signals(w)}
+
+    def block(self, w: Wildcards) -> dict[str, list[str]]:
+        """Hypothesis to the points of a block (or of the point that the block's name is)."""
+        found = {}
+        for hypothesis in self.signals(w):
+            named = self.campaign.blocks(w["search"], w["dataset"], hypothesis)
+            if w["block"] in named:
+                found[hypothesis] = named[w["block"]]
+            elif w["block"].startswith("m"):
+                parse_point(w["block"])
+                found[hypothesis] = [w["block"]]
+        return found
+
+    def blocks(self, w: Wildcards) -> list[str]:
+        """Names of all blocks of a dataset."""
+        names: dict[str, None] = {}
+        for hypothesis in self.signals(w):
+            names.update(dict.fromkeys(self.campaign.blocks(w["search"], w["dataset"], hypothesis)))
+        return list(names)
+
+    def network(self, w: Wildcards) -> dict[str, Any]:
+        """Training of a search's multivariate step."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        return self._analysis(w) | {"network": config.network, "grid": self.grid(w)}
+
+    def select(self, w: Wildcards) -> dict[str, Any]:
+        """Final selection of a sample in a search."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        base = self._base(w) | {"search": w["search"], "dataset": w["dataset"]}
+        return base | {"network": config.network, "selection": config.selection}
+
+    def model(self, w: Wildcards) -> dict[str, Any]:
+        """Binning, shapes, backgrounds and pseudo-data of a search."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        return self._analysis(w) | {
+            "templates": config.templates,
+            "luminosity_uncertainty": config.data.luminosity_uncertainty.model_dump(mode="json"),
+            "grid": self.grid(w),
+            "data": self.campaign.config.data,
+        }
+
+    def workspace(self, w: Wildcards) -> dict[str, Any]:
+        """Workspaces of the points of a block."""
+        return self.model(w) | {"block": self.block(w)}
+
+    def limits(self, w: Wildcards) -> dict[str, Any]:
+        """Limits of the points of a block."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        hypotheses = {h: {"quantity": c.quantity, "unit": c.unit} for h, c in config.hypotheses.items()}
+        return self._analysis(w) | {
+            "statistics": config.statistics,
+            "hypotheses": hypotheses,
+            "block": self.block(w),
+            "data": self.campaign.config.data,
+        }
+
+    def scan(self, w: Wildcards) -> dict[str, Any]:
+        """The whole scan of a dataset."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        return self._analysis(w) | {
+            "statistics": config.statistics,
+            "toys": self.campaign.config.look_elsewhere_toys,
+            "grid": self.grid(w),
+        }
+
+    def interpret(self, w: Wildcards) -> dict[str, Any]:
+        """Couplings of a dataset."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        return self._analysis(w) | {"interpretation": config.interpretation}
+
+    # Paths --------------------------------------------------------------------------------------------------
+
+    def sample_path(self, name: str, sample: str, block: str, **more: str) -> str:
+        """Path of an output of a sample's stage."""
+        return path(name, campaign=self.name, sample=sample, block=block, **more)
+
+    def analysis_path(self, name: str, w: Wildcards, **more: str) -> str:
+        """Path of an output of a search's stage."""
+        return path(name, campaign=self.name, search=w["search"], dataset=w["dataset"], **more)
+
+    def selected_signals(self, w: Wildcards, name: str, blocks: list[str] | None = None) -> list[str]:
+        """Paths of a selection output for the signals, over the given blocks or all of the grid."""
+        return [
+            self.analysis_path(name, w, sample=sample, block=block)
+            for sample in self.signals(w).values()
+            for block in (blocks if blocks is not None else self.blocks(w))
+        ]
+
+    def selected_backgrounds(self, w: Wildcards, name: str) -> list[str]:
+        """Paths of a selection output for the backgrounds."""
+        config = self.campaign.searches[w["search"], w["dataset"]]
+        return [self.analysis_path(name, w, sample=s, block="all") for s in config.backgrounds]
