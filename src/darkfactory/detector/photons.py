@@ -1,0 +1,131 @@
+"""Photons before the calorimeter: conversions, and whether anything at all is left in the calorimeter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from darkfactory.config.detector import DetectorConfig, SimulateOptions
+from darkfactory.detector.flat import Particles
+from darkfactory.detector.geometry import calorimeter_hit_neutral, ecl_region
+from darkfactory.events.schema import ECL_GAP_BWD, ECL_GAP_FWD
+
+__all__ = ["Loss", "PhotonHits", "convert", "detect"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+_M_E = 0.00051099895
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """Event factors from photon loss: of the forcing, and of the nuisances relative to nominal."""
+
+    weight: Floats
+    loss_up: Floats
+    loss_down: Floats
+    gap_up: Floats
+    gap_down: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class PhotonHits:
+    """What photons do at the calorimeter: direction from the origin, and their fate."""
+
+    theta: Floats
+    phi: Floats
+    seen: Bools
+    lost: Bools
+    """Pointed at the calorimeter and left nothing."""
+
+
+def convert(photons: Particles, detector: DetectorConfig, rng: np.random.Generator) -> tuple[Particles, Particles]:
+    """Convert photons in the material before the drift chamber.
+
+    The pair is collinear, shares the energy uniformly and starts at one of the material's radii; the
+    electrons keep their photon's ``index``.
+
+    Returns:
+        The photons that did not convert, and the electrons.
+    """
+    material = detector.material
+    pt = np.hypot(photons.p[:, 0], photons.p[:, 1])
+    sine = np.maximum(pt / np.maximum(photons.e, 1e-12), 0.05)
+    radius = rng.choice(np.asarray(material.conversion_radii_cm), size=len(photons))
+    start = np.hypot(photons.vertex[:, 0], photons.vertex[:, 1])
+    # 7/9 per radiation length: high-energy pair production (PDG review, passage of particles, eq. 34.31)
+    chance = 1 - np.exp(-7 / 9 * material.conversion_x0.value / sine)
+    converts = (rng.random(len(photons)) < chance) & (radius > start) & (photons.e > 20 * _M_E)
+    parents = photons.take(converts)
+    share = rng.uniform(0.02, 0.98, size=len(parents))
+    direction = parents.p / np.maximum(np.linalg.norm(parents.p, axis=1), 1e-12)[:, None]
+    flight = (radius[converts] - start[converts]) / sine[converts]
+    vertex = parents.vertex + direction * flight[:, None]
+    legs = [
+        Particles(
+            parents.event,
+            parents.index,
+            np.full(len(parents), pdg, dtype=np.int64),
+            parents.p * part[:, None],
+            parents.e * part,
+            vertex,
+        )
+        for pdg, part in ((11, share), (-11, 1 - share))
+    ]
+    return photons.take(~converts), Particles.concatenate(legs)
+
+
+def detect(
+    photons: Particles,
+    n_events: int,
+    detector: DetectorConfig,
+    options: SimulateOptions,
+    rng: np.random.Generator,
+) -> tuple[PhotonHits, Loss]:
+    """Decide which photons leave something in the calorimeter.
+
+    With ``force_photon_loss`` f, a photon above ``force_above_gev`` whose true loss probability is p < f is
+    lost with probability f instead; the event's weight is multiplied by p/f if it is lost and by
+    (1-p)/(1-f) if not, which leaves every expectation value unchanged.
+    """
+    ecl = detector.ecl
+    theta, phi, inside = calorimeter_hit_neutral(photons.p, photons.vertex, detector.geometry)
+    region = np.where(inside, ecl_region(theta, detector.acceptance), 0)
+    gap = (region == ECL_GAP_FWD) | (region == ECL_GAP_BWD)
+    turn_on = ecl.turn_on(E=photons.e)
+
+    def loss(hole: float, gap_efficiency: float) -> Floats:
+        seen = turn_on * np.where(gap, gap_efficiency, 1 - hole)
+        return np.where(region == 0, 1.0, 1 - seen)
+
+    hole, gap_eff = ecl.hole_inefficiency, ecl.gap_efficiency
+    hole_range, gap_range = hole.range or (hole.value, hole.value), gap_eff.range or (gap_eff.value,) * 2
+    true = loss(hole.value, gap_eff.value)
+    drawn = true
+    if options.force_photon_loss is not None:
+        forced = (region > 0) & (photons.e > options.force_above_gev)
+        drawn = np.where(forced, np.maximum(true, options.force_photon_loss), true)
+    lost = rng.random(len(photons)) < drawn
+
+    def factor(numerator: Floats, denominator: Floats) -> Floats:
+        """Product over each event of the ratio of the probabilities of what happened."""
+        above = np.where(lost, numerator, 1 - numerator)
+        below = np.where(lost, denominator, 1 - denominator)
+        ratio = above / np.where(below > 0, below, 1.0)
+        result = np.ones(n_events)
+        changed = (ratio != 1) & (below > 0)
+        np.multiply.at(result, photons.event[changed], ratio[changed])
+        return result
+
+    return PhotonHits(theta, phi, ~lost, lost & (region > 0)), Loss(
+        weight=factor(true, drawn),
+        loss_up=factor(loss(hole_range[1], gap_eff.value), true),
+        loss_down=factor(loss(hole_range[0], gap_eff.value), true),
+        # up means more loss
+        gap_up=factor(loss(hole.value, gap_range[0]), true),
+        gap_down=factor(loss(hole.value, gap_range[1]), true),
+    )
