@@ -1,0 +1,212 @@
+"""Configuration of a search's selection and of its multivariate step."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from darkfactory.config.base import Angle, Energy, Length, Source, StrictModel
+
+__all__ = [
+    "CutConfig",
+    "InputConfig",
+    "LinearConfig",
+    "Multivariate",
+    "NetworkConfig",
+    "ObjectsConfig",
+    "PhotonConfig",
+    "SelectionConfig",
+    "TrackConfig",
+    "TrainingConfig",
+]
+
+Bound = float | str | None
+"""A number in the unit of its observable, or text with a unit such as ``37.3 deg``; null: open."""
+
+
+class Sourced(StrictModel):
+    """Anything whose numbers come from one place."""
+
+    source: Source | None = None
+    """published, derived, measured (here), recalled (from memory of a paper) or assumed."""
+    note: str = ""
+    """Paper, or the reason of the assumption."""
+
+
+class TrackConfig(Sourced):
+    """Which tracks count."""
+
+    max_d0: Length | None = None
+    """Largest transverse impact parameter."""
+    max_z0: Length | None = None
+    """Largest longitudinal impact parameter."""
+    min_pt: Energy = 0.0
+    """Smallest transverse momentum (laboratory)."""
+    theta: tuple[Angle, Angle] | None = None
+    """Range of laboratory polar angles."""
+
+
+class PhotonConfig(Sourced):
+    """Which calorimeter clusters count; those matched to a track never do."""
+
+    min_e: Energy = 0.0
+    """Smallest energy (laboratory)."""
+    theta: tuple[Angle, Angle] | None = None
+    """Range of laboratory polar angles."""
+    photon_like: bool = False
+    """Require a photon-like shower."""
+    max_time_over_dt99: float | None = Field(default=None, gt=0)
+    """Largest distance from the event time in units of the 99 % time resolution."""
+
+
+class ObjectsConfig(StrictModel):
+    """Object definitions that candidates are built from."""
+
+    tracks: TrackConfig = TrackConfig()
+    """Tracks from the interaction point."""
+    photons: PhotonConfig = PhotonConfig()
+    """Photons: candidates of a final state, or the extra energy next to one."""
+    veto_photons: PhotonConfig | None = None
+    """Photons that veto when near a direction; the same as ``photons`` if absent."""
+
+
+class CutConfig(Sourced):
+    """One named cut: an observable, inclusive bounds, and where it applies."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """Name in cutflows and figures."""
+    observable: str
+    """Name in the registry of observables."""
+    min: Bound = None
+    """Lower bound, inclusive."""
+    max: Bound = None
+    """Upper bound, inclusive."""
+    when: dict[str, tuple[Bound, Bound]] = {}
+    """Observables and half-open ranges [low, high) in which the cut applies; elsewhere it passes."""
+    mass: tuple[float | None, float | None] | None = None
+    """Half-open range of hypothesis masses in GeV: such a cut is not part of the preselection, it is applied for
+    each hypothesis (``hypothesis_mask``)."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> CutConfig:
+        if self.min is None and self.max is None:
+            raise ValueError(f"cut {self.name!r} has neither min nor max; give at least one")
+        return self
+
+
+class SelectionConfig(StrictModel):
+    """The selection of a search on one dataset."""
+
+    candidate: str
+    """Name of the candidate builder."""
+    objects: ObjectsConfig = ObjectsConfig()
+    """Object definitions."""
+    parameters: dict[str, dict[str, float | str]] = {}
+    """Parameters of observables, by observable: numbers or text with a unit."""
+    cuts: tuple[CutConfig, ...] = ()
+    """Named cuts in the order of the cutflow."""
+    observables: tuple[str, ...] | None = None
+    """Columns to keep besides those that cuts need; all of the candidate's by default."""
+    n_minus_1_bins: int = Field(default=50, ge=1, le=1000)
+    """Bins of the N-1 histograms."""
+
+    @model_validator(mode="after")
+    def _unique(self) -> SelectionConfig:
+        names = [c.name for c in self.cuts]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"cut names {twice} occur more than once; every cut needs a name of its own")
+        reserved = sorted({"all", "candidate"} & set(names))
+        if reserved:
+            raise ValueError(f"cut names {reserved} are reserved for the first steps of the cutflow")
+        return self
+
+
+class InputConfig(StrictModel):
+    """One input of the network: an observable mapped linearly from ``range`` to [0, 1]."""
+
+    observable: str
+    """Name in the registry of observables."""
+    range: tuple[float, float] = (0.0, 1.0)
+    """Values that map to 0 and 1; the mapped value is clipped to [-1, 2]."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> InputConfig:
+        if not self.range[0] < self.range[1]:
+            raise ValueError(f"range {list(self.range)} of input {self.observable!r} is not increasing")
+        return self
+
+
+class TrainingConfig(Sourced):
+    """What both multivariate steps share: the hypothesis windows and the figure of merit."""
+
+    window_observable: str = "m2_recoil"
+    """The observable in which a hypothesis is a peak."""
+    window_sigma: float = Field(default=2.0, gt=0)
+    """Half width of a hypothesis window in units of the signal's width (half of its central 68 %)."""
+    punzi_a: float = Field(default=3.0, gt=0)
+    """Significance of a discovery in the Punzi figure of merit."""
+    punzi_b: float = Field(default=1.28155, gt=0)
+    """One-sided confidence of the limit, as a normal quantile (1.28155: 90 %)."""
+    average: Literal["log", "linear"] = "log"
+    """Over hypotheses: mean of log sigma_min (every mass counts alike) or mean of sigma_min."""
+    max_events: int = Field(default=200_000, ge=100)
+    """Most training events, half of them signal."""
+    min_signal_events: int = Field(default=100, ge=10)
+    """Hypotheses with fewer training events in their window are left out."""
+    max_fom_ratio: float = Field(default=1.25, gt=1)
+    """Over-training: largest allowed sigma_min of the test fold over the training fold (geometric mean)."""
+    min_ks_probability: float = Field(default=1e-3, gt=0, lt=1)
+    """Over-training: smallest allowed Kolmogorov-Smirnov probability of training and test responses."""
+
+
+class NetworkConfig(TrainingConfig):
+    """A small network trained with cross-entropy, then with the Punzi figure of merit for all masses at once."""
+
+    kind: Literal["punzi_net"] = "punzi_net"
+    """Which multivariate step."""
+    inputs: tuple[InputConfig, ...] = Field(min_length=1)
+    """Inputs in order."""
+    hidden: tuple[int, ...] = (8, 4)
+    """Nodes of the hidden layers (tanh); the output is a sigmoid."""
+    cut: float | Literal["optimise"] = 0.5
+    """Smallest response kept, or the one with the best figure of merit in the training fold."""
+    pretrain_epochs: int = Field(default=15, ge=0)
+    """Passes over the training events with binary cross-entropy."""
+    pretrain_batch: int = Field(default=4096, ge=1)
+    """Events per step of the pre-training."""
+    pretrain_rate: float = Field(default=0.01, gt=0)
+    """Learning rate (Adam) of the pre-training."""
+    punzi_steps: int = Field(default=150, ge=0)
+    """Full-batch steps with the Punzi figure of merit."""
+    punzi_rate: float = Field(default=0.01, gt=0)
+    """Learning rate (Adam) of these steps."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> NetworkConfig:
+        names = [i.observable for i in self.inputs]
+        if len(set(names)) != len(names):
+            raise ValueError(f"inputs {names} name an observable twice")
+        if any(n < 1 for n in self.hidden):
+            raise ValueError(f"hidden layers {list(self.hidden)} need at least one node each")
+        return self
+
+
+class LinearConfig(TrainingConfig):
+    """A threshold and a half plane, optimised for each mass with the Punzi figure of merit."""
+
+    kind: Literal["linear_cuts"] = "linear_cuts"
+    """Which multivariate step."""
+    threshold: str
+    """Observable with a lower threshold that depends on the window observable."""
+    plane: tuple[str, str]
+    """Two observables x, y of the cut x cos(phi) + y sin(phi) > c, with phi and c depending on the mass."""
+    steps: int = Field(default=25, ge=2, le=200)
+    """Values tried of the threshold and of c."""
+    angles: int = Field(default=7, ge=1, le=50)
+    """Values tried of phi between 0 and pi/2."""
+
+
+Multivariate = Annotated[NetworkConfig | LinearConfig, Field(discriminator="kind")]
+"""The ``network`` section of a search."""

@@ -1,0 +1,59 @@
+"""The explicit list of candidate builders and of the observables of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from darkfactory.core.errors import ConfigError
+from darkfactory.select import dimuon, triplet
+from darkfactory.select.candidates import Builder, Observable
+
+__all__ = ["CANDIDATES", "OBSERVABLES", "find_candidate", "find_observable"]
+
+CANDIDATES: Mapping[str, Builder] = MappingProxyType(
+    {
+        "dimuon_recoil": dimuon.dimuon_recoil,
+        "photon_triplet": triplet.photon_triplet,
+    }
+)
+"""Candidate builders by the name that a search uses."""
+
+OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
+    {
+        "dimuon_recoil": MappingProxyType({o.name: o for o in dimuon.OBSERVABLES}),
+        "photon_triplet": MappingProxyType({o.name: o for o in triplet.OBSERVABLES}),
+    }
+)
+"""Observables by candidate and name."""
+
+
+def find_candidate(name: str, where: str = "") -> Builder:
+    """The builder of a candidate.
+
+    Raises:
+        ConfigError: no such candidate.
+
+    Example:
+        >>> find_candidate("dimuon_recoil").__name__
+        'dimuon_recoil'
+    """
+    if name not in CANDIDATES:
+        raise ConfigError(f"unknown candidate {name!r}; allowed are {sorted(CANDIDATES)}", where=where)
+    return CANDIDATES[name]
+
+
+def find_observable(candidate: str, name: str, where: str = "") -> Observable:
+    """An observable of a candidate.
+
+    Raises:
+        ConfigError: no such observable.
+
+    Example:
+        >>> find_observable("dimuon_recoil", "m2_recoil").unit
+        'GeV^2'
+    """
+    known = OBSERVABLES[candidate]
+    if name not in known:
+        raise ConfigError(f"unknown observable {name!r} of {candidate!r}; allowed are {sorted(known)}", where=where)
+    return known[name]
