@@ -1,0 +1,282 @@
+"""Batched exact-Newton minimisation with bounds: damped, active set, in lock-step over a stack of windows.
+
+Every window's arithmetic is its own (element-wise operations and small per-window products), so that a window gives
+the same bits alone and in any batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from darkfactory.stats.histfactory import Batch, Data, FloatArray
+from darkfactory.stats.likelihood import Evaluation, evaluate
+
+__all__ = ["Fit", "fit", "profile_curvature", "solve_damped"]
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
+
+_PIVOT = 1e-13
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Minima of a stack of windows.
+
+    Attributes:
+        theta: explicit parameters (n, parameters).
+        value: negative log-likelihood, corrected by the last Newton decrement, (n,).
+        gammas: profiled per-bin factors per channel.
+        slope: derivative of the minimum with respect to the parameter of interest (envelope theorem), (n,).
+        tangent: derivative of the minimising parameters with respect to it, (n, parameters).
+        curvature: second derivative of the minimum with respect to it, (n,).
+        converged: (n,).
+        decrement: half the squared Newton step at the end: what one more step would gain, (n,).
+        iterations: evaluations used, (n,).
+    """
+
+    theta: FloatArray
+    value: FloatArray
+    gammas: tuple[FloatArray, ...]
+    slope: FloatArray
+    tangent: FloatArray
+    curvature: FloatArray
+    converged: BoolArray
+    decrement: FloatArray
+    iterations: npt.NDArray[np.int64]
+
+
+def solve_damped(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: FloatArray) -> FloatArray:
+    """Solve (H + damping * diag H) x = rhs on the active variables, as a descent direction even if H is indefinite.
+
+    The matrix is scaled to a unit diagonal and factorised as L D L^T; pivots are made positive and kept away from
+    zero (Gill and Murray's idea), which leaves a positive definite H untouched.
+
+    Args:
+        h: symmetric matrices (n, p, p), of which the lower triangles are read.
+        rhs: (n, p, k).
+        active: variables that may move, (n, p); the others get zero.
+        damping: Levenberg parameter (n,).
+
+    Returns:
+        (n, p, k).
+
+    Example:
+        >>> solve_damped(np.array([[[4.0]]]), np.array([[[2.0]]]), np.array([[True]]), np.zeros(1))
+        array([[[0.5]]])
+    """
+    p = h.shape[1]
+    diagonal = np.abs(h[:, np.arange(p), np.arange(p)])
+    scale = np.where(active & (diagonal > 0), 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
+    a = h * scale[:, :, None] * scale[:, None, :]
+    on = scale > 0
+    a[:, np.arange(p), np.arange(p)] = np.where(on, a[:, np.arange(p), np.arange(p)] + damping[:, None], 1.0)
+    x = rhs * scale[:, :, None]
+    pivots = np.empty(a.shape[:2])
+    columns: list[FloatArray] = []
+    for j in range(p):
+        d = np.maximum(np.abs(a[:, j, j]), _PIVOT)
+        pivots[:, j] = d
+        below = a[:, j + 1 :, j].copy()
+        ratio = below / d[:, None]
+        columns.append(ratio)
+        a[:, j + 1 :, j + 1 :] -= ratio[:, :, None] * below[:, None, :]
+        x[:, j + 1 :] -= ratio[:, :, None] * x[:, j : j + 1]
+    x /= pivots[:, :, None]
+    for j in range(p - 1, 0, -1):
+        # column-oriented back substitution: element-wise, hence the same bits for any batch
+        row = np.stack([columns[i][:, j - i - 1] for i in range(j)], axis=1)
+        x[:, :j] -= row[:, :, None] * x[:, j : j + 1]
+    return x * scale[:, :, None]
+
+
+def profile_curvature(h: FloatArray, active: BoolArray, poi: int) -> tuple[FloatArray, FloatArray]:
+    """Second derivative of the profile along the parameter of interest, and the tangent of the minimum.
+
+    Args:
+        h: Hessians (n, p, p).
+        active: free nuisance parameters (n, p).
+        poi: index of the parameter of interest.
+
+    Returns:
+        Curvature (n,) and tangent (n, p); the tangent's own component is one.
+
+    Example:
+        >>> c, t = profile_curvature(np.array([[[2.0, 1.0], [1.0, 1.0]]]), np.array([[True, True]]), 0)
+        >>> float(c[0]), t[0].tolist()
+        (1.0, [1.0, -1.0])
+    """
+    others = active.copy()
+    others[:, poi] = False
+    cross = h[:, :, poi : poi + 1]
+    tangent = -solve_damped(h, np.where(others[:, :, None], cross, 0.0), others, np.zeros(len(h)))[:, :, 0]
+    curvature = h[:, poi, poi] + (np.where(others, h[:, :, poi], 0.0) * tangent).sum(axis=-1)
+    tangent[:, poi] = 1.0
+    return curvature, tangent
+
+
+@dataclass
+class _State:
+    theta: FloatArray
+    evaluation: Evaluation
+    damping: FloatArray
+
+
+def _subset(e: Evaluation, index: IntArray | BoolArray) -> Evaluation:
+    return Evaluation(
+        e.value[index],
+        e.gradient[index],
+        e.hessian[index],
+        tuple(g[index] for g in e.gammas),
+        tuple(r[index] for r in e.rates),
+    )
+
+
+def _merge(keep: BoolArray, new: Evaluation, old: Evaluation) -> Evaluation:
+    def pick(a: FloatArray, b: FloatArray) -> FloatArray:
+        return np.where(keep.reshape(-1, *([1] * (a.ndim - 1))), a, b)
+
+    return Evaluation(
+        pick(new.value, old.value),
+        pick(new.gradient, old.gradient),
+        pick(new.hessian, old.hessian),
+        tuple(pick(a, b) for a, b in zip(new.gammas, old.gammas, strict=True)),
+        tuple(pick(a, b) for a, b in zip(new.rates, old.rates, strict=True)),
+    )
+
+
+def _active(theta: FloatArray, gradient: FloatArray, lo: FloatArray, hi: FloatArray, free: BoolArray) -> BoolArray:
+    return free & ~((theta <= lo) & (gradient > 0)) & ~((theta >= hi) & (gradient < 0))
+
+
+def fit(
+    m: Batch,
+    data: Data,
+    start: FloatArray,
+    free: BoolArray,
+    *,
+    lo: FloatArray | None = None,
+    hi: FloatArray | None = None,
+    tolerance: float = 1e-14,
+    max_iterations: int = 200,
+) -> Fit:
+    """Minimise the negative log-likelihood of every window of a stack.
+
+    Args:
+        m: n windows.
+        data: their data.
+        start: start values (n, parameters), moved into the bounds where free.
+        free: parameters that float, (n, parameters); the others stay at their start values.
+        lo: lower bounds, default the workspaces' own; hi: upper bounds.
+        tolerance: the Newton decrement (expected gain in -log L) at which a window is done.
+        max_iterations: evaluations before a window is given up (``converged`` false).
+
+    Returns:
+        The minima, in the order of the stack.
+
+    Example:
+        >>> from darkfactory.stats.histfactory import compile_workspace
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [11.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> _, batch = compile_workspace(spec)
+        >>> result = fit(batch, batch.observed, batch.init, np.array([[True]]))
+        >>> round(float(result.theta[0, 0]), 6)
+        1.5
+    """
+    n = len(m)
+    lo = m.lo if lo is None else lo
+    hi = m.hi if hi is None else hi
+    theta = np.where(free, np.minimum(np.maximum(start, lo), hi), start)
+    out: dict[str, FloatArray] = {
+        "theta": theta.copy(),
+        "value": np.full(n, np.inf),
+        "slope": np.zeros(n),
+        "tangent": np.zeros_like(theta),
+        "curvature": np.zeros(n),
+        "decrement": np.full(n, np.inf),
+    }
+    gammas = tuple(np.ones_like(b.g_init) for b in m.blocks)
+    converged = np.zeros(n, dtype=bool)
+    iterations = np.zeros(n, dtype=np.int64)
+    index: IntArray = np.arange(n)
+    sub, sub_data = m, data
+    lo_s, hi_s, free_s = lo, hi, free
+    state = _State(theta, evaluate(sub, sub_data, theta), np.zeros(n))
+    best_decrement = np.full(n, np.inf)
+    for count in range(1, max_iterations + 1):
+        e = state.evaluation
+        with np.errstate(all="ignore"):
+            active = _active(state.theta, e.gradient, lo_s, hi_s, free_s)
+            rhs = np.where(active, -e.gradient, 0.0)
+            plain = state.damping == 0
+            step = solve_damped(e.hessian, rhs[:, :, None], active, state.damping)[:, :, 0]
+            decrement = 0.5 * (rhs * step).sum(axis=-1)
+            proposal = np.minimum(np.maximum(state.theta + step, lo_s), hi_s)
+            proposal = np.where(active, proposal, state.theta)
+            inside = (proposal == np.where(active, state.theta + step, state.theta)).all(axis=-1)
+            gain = (rhs * (proposal - state.theta)).sum(axis=-1)
+        # done when a full step would gain nothing; numbers at the edge of rounding stall at a tiny decrement
+        stalled = plain & (decrement < 1e-10) & (decrement >= 0.25 * best_decrement)
+        done = np.isfinite(e.value) & plain & ((decrement <= tolerance) | stalled)
+        impossible = ~np.isfinite(e.value) & (count == 1)
+        leave = done | impossible | (count == max_iterations)
+        if leave.any():
+            where = index[leave]
+            final = _subset(e, leave)
+            curvature, tangent = _finish(m, final, active[leave], free_s[leave])
+            out["theta"][where] = state.theta[leave]
+            out["value"][where] = final.value - np.where(done & inside, decrement, 0.0)[leave]
+            out["decrement"][where] = decrement[leave]
+            out["curvature"][where] = curvature
+            out["tangent"][where] = tangent
+            if m.structure.poi >= 0:
+                out["slope"][where] = final.gradient[:, m.structure.poi]
+            for target, source in zip(gammas, final.gammas, strict=True):
+                target[where] = source
+            converged[where] = done[leave]
+            iterations[where] = count
+            stay = ~leave
+            if not stay.any():
+                break
+            index = index[stay]
+            keep: IntArray = np.flatnonzero(stay)
+            sub, sub_data = sub.take(keep), sub_data.take(keep)
+            lo_s, hi_s, free_s = lo_s[stay], hi_s[stay], free_s[stay]
+            state = _State(state.theta[stay], _subset(e, stay), state.damping[stay])
+            proposal, gain, decrement = proposal[stay], gain[stay], decrement[stay]
+            best_decrement, plain = best_decrement[stay], plain[stay]
+            e = state.evaluation
+        trial = evaluate(sub, sub_data, proposal)
+        with np.errstate(all="ignore"):
+            drop = e.value - trial.value
+            noise = 1e-13 * (1 + np.abs(e.value))
+            good = np.isfinite(trial.value) & ((drop >= 1e-4 * gain) | ((gain < 1e-9) & (drop > -1e-9 - noise)))
+            excellent = good & (drop >= 0.25 * gain)
+        best_decrement = np.where(good & plain, np.minimum(best_decrement, decrement), best_decrement)
+        grown = np.maximum(10 * state.damping, 1e-2)
+        shrunk = np.where(state.damping > 1e-6, state.damping * 0.1, 0.0)
+        eased = np.where(state.damping > 1e-2, shrunk, 0.0)
+        damping = np.where(good, np.where(excellent, eased, shrunk), grown)
+        state = _State(
+            np.where(good[:, None], proposal, state.theta), _merge(good, trial, e), damping
+        )
+    return Fit(
+        gammas=gammas,
+        converged=converged,
+        iterations=iterations,
+        **out,
+    )
+
+
+def _finish(m: Batch, e: Evaluation, active: BoolArray, free: BoolArray) -> tuple[FloatArray, FloatArray]:
+    poi = m.structure.poi
+    if poi < 0:
+        return np.zeros(len(active)), np.zeros(active.shape)
+    with np.errstate(all="ignore"):
+        return profile_curvature(e.hessian, active & free, poi)

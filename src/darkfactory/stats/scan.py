@@ -1,0 +1,381 @@
+"""Asymptotic limits, best fits and local significances of a stack of windows, in lock-step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from darkfactory.stats.asymptotics import band_targets, log_cls, p_value_q0, sigma_limit
+from darkfactory.stats.histfactory import Batch, Data, FloatArray
+from darkfactory.stats.likelihood import asimov
+from darkfactory.stats.newton import Fit, fit
+
+__all__ = ["BaseFits", "ScanResult", "asymptotic_limits", "base_fits", "discovery", "gather", "join_data"]
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
+
+_ROOT_STEPS = 60
+_CLOSE = 1e-8
+
+
+@dataclass(frozen=True)
+class BaseFits:
+    """What the data say before any limit.
+
+    Attributes:
+        null: fit with no signal.
+        free: fit with the signal free above its lower bound.
+        q0: discovery test statistic (n,).
+        sigma: error of the best fit's signal strength from the curvature of the profile, (n,).
+        estimate: best fit without a bound, to second order (a start value, no result), (n,).
+        asimov: the data set that the null fit expects.
+        ok: both fits converged.
+    """
+
+    null: Fit
+    free: Fit
+    q0: FloatArray
+    sigma: FloatArray
+    estimate: FloatArray
+    asimov: Data
+    ok: BoolArray
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """Limits of n windows, in units of the workspaces' parameter of interest.
+
+    Attributes:
+        base: fits without a limit.
+        sigma_asimov: expected error of the signal strength (n,).
+        observed: (n, levels); NaN where ``status`` says so.
+        expected: (n, levels, 5).
+        observed_fit: parameters of the data fit at the observed limit, (n, levels, parameters).
+        observed_asimov: same of the Asimov fit.
+        expected_fit: parameters of the Asimov fit at the expected limits, (n, levels, 5, parameters).
+        status: per window and level.
+    """
+
+    base: BaseFits
+    sigma_asimov: FloatArray
+    observed: FloatArray
+    expected: FloatArray
+    observed_fit: FloatArray
+    observed_asimov: FloatArray
+    expected_fit: FloatArray
+    status: tuple[tuple[str, ...], ...]
+
+
+def gather(m: Batch, index: IntArray) -> Batch:
+    """Windows ``index`` of a stack (the stack itself if that is what is asked for)."""
+    return m if len(index) == len(m) and bool((index == np.arange(len(m))).all()) else m.take(index)
+
+
+def join_data(parts: Sequence[Data]) -> Data:
+    """Data sets of several stacks of one structure, one after the other."""
+    first = parts[0]
+    blocks = tuple(
+        type(first.blocks[0])(
+            np.concatenate([p.blocks[i].counts for p in parts]),
+            np.concatenate([p.blocks[i].g_aux for p in parts]),
+        )
+        for i in range(len(first.blocks))
+    )
+    return Data(blocks, np.concatenate([p.aux for p in parts]))
+
+
+def _free(m: Batch, with_poi: bool) -> BoolArray:
+    free = ~m.fixed
+    free[:, m.structure.poi] = with_poi
+    return free
+
+
+def _bounds(m: Batch) -> FloatArray:
+    """Upper bounds with the signal strength unbounded above: a limit beyond the bound is a limit all the same."""
+    hi = m.hi.copy()
+    hi[:, m.structure.poi] = np.inf
+    return hi
+
+
+def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None) -> BaseFits:
+    """Fit a stack of windows without and with signal.
+
+    Args:
+        m: n windows.
+        data: their data.
+        start: start parameters, default the workspaces' own.
+
+    Returns:
+        Fits, q0 and the Asimov data set.
+
+    Example:
+        >>> from darkfactory.stats.histfactory import compile_workspace
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [9.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> _, batch = compile_workspace(spec)
+        >>> base = base_fits(batch, batch.observed)
+        >>> round(float(base.free.theta[0, 0]), 6), round(float(base.q0[0]), 6), round(float(base.sigma[0]), 6)
+        (1.0, 2.58016, 0.75)
+    """
+    poi = m.structure.poi
+    begin = (m.init if start is None else start).copy()
+    begin[:, poi] = 0.0
+    null = fit(m, data, begin, _free(m, False))
+    with np.errstate(all="ignore"):
+        good = null.curvature > 0
+        sigma0 = np.where(good, 1 / np.sqrt(np.where(good, null.curvature, 1.0)), np.inf)
+        estimate = np.where(good, -null.slope * sigma0 * sigma0, 0.0)
+    jump = np.where(np.isfinite(estimate), np.maximum(estimate, 0.0), 0.0)
+    begin = null.theta + jump[:, None] * null.tangent
+    begin[:, poi] = jump
+    # an impossible null (data where nothing is expected without signal) leaves the free fit a start with signal
+    begin = np.where(null.converged[:, None], begin, m.init)
+    free = fit(m, data, begin, _free(m, True), lo=m.lo, hi=_bounds(m))
+    # a start far off can miss where the null is the better point
+    worse = null.converged & (~free.converged | (free.value > null.value + 1e-9))
+    if worse.any():
+        again = np.flatnonzero(worse)
+        second = fit(
+            m.take(again), data.take(again), null.theta[again], _free(m, True)[again], hi=_bounds(m)[again]
+        )
+        free = _replace(free, again, second)
+    with np.errstate(all="ignore"):
+        q0 = np.maximum(2 * (null.value - free.value), 0.0)
+        sigma = np.where(free.curvature > 0, 1 / np.sqrt(np.maximum(free.curvature, 1e-300)), np.inf)
+    ok = null.converged & free.converged
+    return BaseFits(null, free, q0, sigma, estimate, asimov(m, null.theta, null.gammas), ok)
+
+
+def _replace(old: Fit, where: IntArray, new: Fit) -> Fit:
+    def put(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        c = a.copy()
+        c[where] = b
+        return c
+
+    return Fit(
+        theta=put(old.theta, new.theta),
+        value=put(old.value, new.value),
+        gammas=tuple(put(a, b) for a, b in zip(old.gammas, new.gammas, strict=True)),
+        slope=put(old.slope, new.slope),
+        tangent=put(old.tangent, new.tangent),
+        curvature=put(old.curvature, new.curvature),
+        converged=put(old.converged, new.converged),
+        decrement=put(old.decrement, new.decrement),
+        iterations=put(old.iterations, new.iterations),
+    )
+
+
+def discovery(base: BaseFits) -> FloatArray:
+    """Local p-values of the background-only hypothesis."""
+    return p_value_q0(base.q0)
+
+
+def _next_step(
+    mu: FloatArray, lo: FloatArray, hi: FloatArray, newton: FloatArray, ceiling: FloatArray
+) -> FloatArray:
+    """A Newton proposal kept inside its bracket; bisection, or a bounded stride while there is no upper end."""
+    with np.errstate(all="ignore"):
+        inside = np.isfinite(newton) & (newton > lo) & (newton < hi) & (newton < ceiling)
+        outward = np.minimum(4 * mu, ceiling)
+        fallback = np.where(np.isfinite(hi), 0.5 * (lo + np.where(np.isfinite(hi), hi, 0.0)), outward)
+    return np.where(inside, newton, fallback)
+
+
+def _fit_at(m: Batch, data: Data, mu: FloatArray, guess: FloatArray) -> Fit:
+    start = guess.copy()
+    start[:, m.structure.poi] = mu
+    return fit(m, data, start, _free(m, False))
+
+
+def _expected_roots(
+    m: Batch, base: BaseFits, sigma: FloatArray, targets: FloatArray, usable: BoolArray
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Signal strengths at which sqrt(q_A) equals each target: (n, targets), parameters there, and success."""
+    n, t = len(m), len(targets)
+    npar = m.init.shape[1]
+    mu_out = np.full((n, t), np.nan)
+    theta_out = np.full((n, t, npar), np.nan)
+    good = np.zeros((n, t), dtype=bool)
+    window, which = (v.ravel() for v in np.meshgrid(np.arange(n), np.arange(t), indexing="ij"))
+    keep = usable[window]
+    window, which = window[keep], which[keep]
+    if not len(window):
+        return mu_out, theta_out, good
+    target = targets[which]
+    mu = target * sigma[window]
+    lo, hi = np.zeros(len(mu)), np.full(len(mu), np.inf)
+    sub, data = m.take(window), base.asimov.take(window)
+    theta, tangent = base.null.theta[window], base.null.tangent[window]
+    at = np.zeros(len(mu))
+    for _ in range(_ROOT_STEPS):
+        result = _fit_at(sub, data, mu, theta + (mu - at)[:, None] * tangent)
+        with np.errstate(all="ignore"):
+            q = np.maximum(2 * result.value, 0.0)
+            r = np.sqrt(q)
+            slope = result.slope / r
+            newton = mu + (target - r) / slope
+            # far from the root the curve bends: sqrt(q) of a few-event window is no straight line
+            high = r > target
+        failed = ~result.converged
+        hi = np.where(high & ~failed, mu, hi)
+        lo = np.where(~high & ~failed, mu, lo)
+        with np.errstate(all="ignore"):
+            close = (np.abs(r - target) < _CLOSE * target) & np.isfinite(newton) & ~failed
+            pinned = np.isfinite(hi) & ((hi - lo) < 1e-14 * hi)
+        done = close | pinned | failed
+        if done.any():
+            final = np.where(close, newton, mu)
+            rows, cols = window[done], which[done]
+            mu_out[rows, cols] = final[done]
+            theta_out[rows, cols] = (result.theta + (final - mu)[:, None] * result.tangent)[done]
+            theta_out[rows, cols, m.structure.poi] = final[done]
+            good[rows, cols] = close[done]
+        at, theta, tangent = mu, result.theta, result.tangent
+        mu = _next_step(mu, lo, hi, newton, np.maximum(10 * mu, 10 * target * sigma[window]))
+        stay = np.flatnonzero(~done)
+        if not len(stay):
+            break
+        if len(stay) < len(done):
+            window, which, target = window[stay], which[stay], target[stay]
+            mu, lo, hi, at, theta, tangent = (v[stay] for v in (mu, lo, hi, at, theta, tangent))
+            sub, data = sub.take(stay), data.take(stay)
+    return mu_out, theta_out, good
+
+
+def _observed_roots(
+    m: Batch, data: Data, base: BaseFits, sigma: FloatArray, cls: Sequence[float], usable: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
+    """Signal strengths at which the observed CLs is 1 - cl: (n, levels), both parameter sets there, and success."""
+    n, t = len(m), len(cls)
+    npar = m.init.shape[1]
+    mu_out = np.full((n, t), np.nan)
+    theta_out = np.full((n, t, 2, npar), np.nan)
+    good = np.zeros((n, t), dtype=bool)
+    window, which = (v.ravel() for v in np.meshgrid(np.arange(n), np.arange(t), indexing="ij"))
+    keep = usable[window]
+    window, which = window[keep], which[keep]
+    if not len(window):
+        return mu_out, theta_out[:, :, 0], theta_out[:, :, 1], good
+    level = np.log(1 - np.array(cls))[which]
+    guess = np.stack([sigma_limit(base.estimate, sigma, cl) for cl in cls], axis=1)
+    best = base.free.theta[:, m.structure.poi][window]
+    mu = np.maximum(guess[window, which], best + 0.1 * sigma[window])
+    lo, hi = np.maximum(best, 0.0), np.full(len(mu), np.inf)
+    k = len(window)
+    both = np.concatenate([window, window])
+    sub = m.take(both)
+    joint = join_data([data.take(window), base.asimov.take(window)])
+    theta = np.concatenate([base.free.theta[window], base.null.theta[window]])
+    tangent = np.concatenate([base.free.tangent[window], base.null.tangent[window]])
+    at = np.concatenate([best, np.zeros(k)])
+    floor = base.free.value[window]
+    for _ in range(_ROOT_STEPS):
+        k = len(window)
+        double = np.concatenate([mu, mu])
+        result = _fit_at(sub, joint, double, theta + (double - at)[:, None] * tangent)
+        q, q1 = 2 * (result.value[:k] - floor), 2 * result.slope[:k]
+        above = mu < best
+        q, q1 = np.where(above, 0.0, np.maximum(q, 0.0)), np.where(above, 0.0, q1)
+        value, slope = log_cls(q, q1, np.maximum(2 * result.value[k:], 0.0), 2 * result.slope[k:])
+        with np.errstate(all="ignore"):
+            newton = mu + (level - value) / slope
+            high = value < level
+        failed = ~(result.converged[:k] & result.converged[k:]) | ~np.isfinite(value)
+        hi = np.where(high & ~failed, mu, hi)
+        lo = np.where(~high & ~failed, mu, lo)
+        with np.errstate(all="ignore"):
+            close = (np.abs(value - level) < _CLOSE) & np.isfinite(newton) & ~failed
+            pinned = np.isfinite(hi) & ((hi - lo) < 1e-14 * hi)
+        done = close | pinned | failed
+        if done.any():
+            final = np.where(close, newton, mu)
+            moved = result.theta + (np.concatenate([final, final]) - double)[:, None] * result.tangent
+            moved[:, m.structure.poi] = np.concatenate([final, final])
+            rows, cols = window[done], which[done]
+            mu_out[rows, cols] = final[done]
+            theta_out[rows, cols, 0] = moved[:k][done]
+            theta_out[rows, cols, 1] = moved[k:][done]
+            good[rows, cols] = close[done]
+        at, theta, tangent = double, result.theta, result.tangent
+        mu = _next_step(mu, lo, hi, newton, np.maximum(10 * mu, best + 10 * sigma[window]))
+        stay = np.flatnonzero(~done)
+        if not len(stay):
+            break
+        if len(stay) < k:
+            two = np.concatenate([stay, stay + k])
+            window, which, level, floor, best = (v[stay] for v in (window, which, level, floor, best))
+            mu, lo, hi = mu[stay], lo[stay], hi[stay]
+            at, theta, tangent = at[two], theta[two], tangent[two]
+            sub, joint = sub.take(two), joint.take(two)
+    return mu_out, theta_out[:, :, 0], theta_out[:, :, 1], good
+
+
+def asymptotic_limits(m: Batch, cls: Sequence[float], *, data: Data | None = None) -> ScanResult:
+    """Observed and expected CLs upper limits of a stack of windows at several confidence levels.
+
+    The limits are roots of pyhf's own asymptotic CLs (qtilde, normal base distribution, Asimov set from the fit
+    without signal to the observed data).
+
+    Args:
+        m: n windows.
+        cls: confidence levels.
+        data: data sets, default the workspaces' own observations.
+
+    Returns:
+        Limits in units of the parameter of interest with a status for each: ``ok``, ``no_sensitivity`` (the signal
+        changes nothing), ``not_bracketed`` (no root found) or ``fit_failed``.
+
+    Example:
+        >>> from darkfactory.stats.histfactory import compile_workspace
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [10.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [100.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [100.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> _, batch = compile_workspace(spec)
+        >>> result = asymptotic_limits(batch, [0.95])
+        >>> round(float(result.observed[0, 0]), 4), round(float(result.expected[0, 0, 2]), 4)
+        (2.0856, 2.0856)
+    """
+    observed = m.observed if data is None else data
+    base = base_fits(m, observed)
+    at_null = fit(m, base.asimov, base.null.theta, _free(m, False), max_iterations=20)
+    with np.errstate(all="ignore"):
+        sensitive = (at_null.curvature > 0) & np.isfinite(at_null.curvature)
+        sigma = np.where(sensitive, 1 / np.sqrt(np.where(sensitive, at_null.curvature, 1.0)), np.nan)
+    # no background at all: the curvature of the Asimov set says nothing, but every signal event counts
+    slope = at_null.slope
+    countable = ~sensitive & (slope > 0)
+    sigma = np.where(countable, 1 / np.where(countable, slope, 1.0), sigma)
+    sensitive = sensitive | countable
+    usable = base.ok & sensitive
+    flat = np.concatenate([band_targets(cl) for cl in cls])
+    expected, expected_fit, ok_expected = _expected_roots(m, base, sigma, flat, usable)
+    mu, fit_data, fit_asimov, ok_observed = _observed_roots(m, observed, base, sigma, cls, usable)
+    n, t = len(m), len(cls)
+    ok = ok_observed & ok_expected.reshape(n, t, 5).all(axis=2)
+
+    def status(i: int, j: int) -> str:
+        if not base.ok[i]:
+            return "fit_failed"
+        if not sensitive[i]:
+            return "no_sensitivity"
+        return "ok" if ok[i, j] else "not_bracketed"
+
+    return ScanResult(
+        base=base,
+        sigma_asimov=sigma,
+        observed=np.where(ok, mu, np.nan),
+        expected=np.where(ok[:, :, None], expected.reshape(n, t, 5), np.nan),
+        observed_fit=fit_data,
+        observed_asimov=fit_asimov,
+        expected_fit=expected_fit.reshape(n, t, 5, -1),
+        status=tuple(tuple(status(i, j) for j in range(t)) for i in range(n)),
+    )
