@@ -56,7 +56,7 @@ class PeriodsConfig(StrictModel):
             ConfigError: no such period.
         """
         if name not in self.periods:
-            raise ConfigError(f"no period {name!r}; there are {sorted(self.periods)}", where=where, file=file)
+            raise ConfigError(f"no period {name!r}; there are {', '.join(self.periods)}", where=where, file=file)
         return self.periods[name]
 
 
@@ -100,6 +100,6 @@ def period_menu(period: PeriodConfig, directory: str | Path) -> TriggerMenu:
 
     Args:
         period: the period.
-        directory: where menus are.
+        directory: the folder of menus.
     """
     return load_menu(period.menu, directory, period.menu_overrides)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from darkfactory.config.base import StrictModel, Tagged
-from darkfactory.config.load import deep_merge, read_yaml, validate
-from darkfactory.core.errors import ConfigError
+from darkfactory.config.library import Library
+from darkfactory.config.load import deep_merge, validate
 
 __all__ = [
     "CalorimeterTrigger",
@@ -25,7 +25,6 @@ __all__ = [
     "TrackTrigger",
     "TriggerMenu",
     "load_menu",
-    "menu_names",
 ]
 
 Source = Literal["published", "derived", "measured", "recalled", "assumed"]
@@ -243,40 +242,20 @@ class TriggerMenu(StrictModel):
         return self.l1 if level == "l1" else self.hlt
 
 
-def menu_names(directory: str | Path) -> list[str]:
-    """Names of the menus of a directory."""
-    return sorted(path.stem for path in Path(directory).glob("*.yaml"))
-
-
-def _read(name: str, directory: Path, above: tuple[str, ...]) -> dict[str, Any]:
-    path = directory / f"{name}.yaml"
-    if name in above:
-        chain = " -> ".join([*above, name])
-        raise ConfigError(f"menus extend each other in a circle: {chain}", where="extends", file=str(path))
-    if not path.is_file():
-        known = menu_names(directory)
-        where = "extends" if above else ""
-        raise ConfigError(
-            f"no menu {name!r}; there are {known}", where=where, file=f"{above[-1]}.yaml" if above else ""
-        )
-    text = read_yaml(path)
-    base = text.pop("extends", None)
-    return text if base is None else deep_merge(_read(str(base), directory, (*above, name)), text)
-
-
 def load_menu(name: str, directory: str | Path, overrides: Mapping[str, Any] | None = None) -> TriggerMenu:
     """Read a menu with all that it extends, then the overrides of a period or a user.
 
     Args:
         name: the file's name without ``.yaml``.
-        directory: where menus are.
+        directory: the folder of menus.
         overrides: merged on top.
 
     Raises:
         ConfigError: no such menu, a circle of ``extends``, or a value that is not allowed. Expressions are
-            checked by :func:`darkfactory.trigger.compile_menu`.
+            checked by :func:`darkfactory.trigger.menu.compile_menu`.
     """
     directory = Path(directory)
-    text = _read(name, directory, ())
-    merged = deep_merge(text, overrides or {}, {"name": name, "file": str(directory / f"{name}.yaml")})
-    return validate(TriggerMenu, merged, file=str(directory / f"{name}.yaml"))
+    library = Library(directory.parent)
+    file = str(library.path(directory.name, name))
+    merged = deep_merge(library.get(directory.name, name), overrides or {}, {"name": name, "file": file})
+    return validate(TriggerMenu, merged, file=file)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkfactory.trigger.vertex import crossing
+from darkfactory.trigger.vertex import Helix, crossing
 
 __all__ = ["PAIR_COLUMNS", "Collection", "Pairs", "pair_columns"]
 
@@ -46,11 +46,14 @@ class Collection:
         Args:
             event: index of each object's event, rising.
             n_events: number of events.
-            key: what to order by, one number per object.
+            key: what to order by, one number per object, not negative; equal ones stay in their order.
             columns: flat columns.
             limit: slots at most.
         """
-        order = np.lexsort((-key, event))
+        # one stable sort of a word of event and falling key (a float32's bits rise with its value): the words
+        # are nearly in order, which makes this seven times faster than a sort by two keys
+        falling = np.uint64(0xFFFFFFFF) - np.ascontiguousarray(key, dtype=np.float32).view(np.uint32)
+        order = np.argsort((event.astype(np.uint64) << np.uint64(32)) | falling, kind="stable")
         counts = np.bincount(event, minlength=n_events)
         starts = np.cumsum(counts) - counts
         slot = np.arange(len(event)) - np.repeat(starts, counts)
@@ -130,8 +133,12 @@ class Pairs:
 
     def column(self, name: str) -> Array:
         """A pair column, see :data:`PAIR_COLUMNS`."""
+        return self.remember(name, lambda: PAIR_COLUMNS[name][1](self))
+
+    def remember(self, name: str, make: Callable[[], Array]) -> Array:
+        """An array of a name, made at the first request."""
         if name not in self._known:
-            self._known[name] = PAIR_COLUMNS[name][1](self)
+            self._known[name] = make()
         return self._known[name]
 
     def pair(self, name: str) -> tuple[Array, Array]:
@@ -142,7 +149,7 @@ class Pairs:
 def _sum(name: str) -> Callable[[Pairs], Array]:
     def total(pairs: Pairs) -> Array:
         a, b = pairs.pair(name)
-        return a.astype(float) + b
+        return np.asarray(a + b)
 
     return total
 
@@ -150,8 +157,8 @@ def _sum(name: str) -> Callable[[Pairs], Array]:
 def _folded(name: str, full: float) -> Callable[[Pairs], Array]:
     def difference(pairs: Pairs) -> Array:
         a, b = pairs.pair(name)
-        d = np.abs(a.astype(float) - b)
-        return np.minimum(d, full - d)
+        d = np.abs(a - b)
+        return np.asarray(np.minimum(d, full - d))
 
     return difference
 
@@ -163,29 +170,29 @@ def _momentum(pairs: Pairs) -> tuple[Array, Array, Array]:
 
 def _pt(pairs: Pairs) -> Array:
     x, y, _ = _momentum(pairs)
-    return np.hypot(x, y)
+    return np.asarray(np.hypot(x, y))
 
 
 def _p(pairs: Pairs) -> Array:
-    return np.hypot(pairs.column("pt_cms"), _momentum(pairs)[2])
+    return np.asarray(np.hypot(pairs.column("pt_cms"), _momentum(pairs)[2]))
 
 
 def _mass(pairs: Pairs) -> Array:
     e = _sum("e_cms")(pairs)
-    return np.sqrt(np.maximum(e * e - pairs.column("p_cms") ** 2, 0.0))
+    return np.asarray(np.sqrt(np.maximum(e * e - pairs.column("p_cms") ** 2, 0.0)))
 
 
 def _theta(pairs: Pairs) -> Array:
-    return np.degrees(np.arctan2(pairs.column("pt_cms"), _momentum(pairs)[2]))
+    return np.asarray(np.degrees(np.arctan2(pairs.column("pt_cms"), _momentum(pairs)[2])))
 
 
 def _phi(pairs: Pairs) -> Array:
     x, y, _ = _momentum(pairs)
-    return np.degrees(np.arctan2(y, x))
+    return np.asarray(np.degrees(np.arctan2(y, x)))
 
 
 def _recoil_theta(pairs: Pairs) -> Array:
-    return np.degrees(np.arctan2(pairs.column("pt_cms"), -_momentum(pairs)[2]))
+    return np.asarray(np.degrees(np.arctan2(pairs.column("pt_cms"), -_momentum(pairs)[2])))
 
 
 def _recoil_angle(pairs: Pairs) -> Array:
@@ -197,22 +204,21 @@ def _recoil_angle(pairs: Pairs) -> Array:
         dot = -sum(t * s[side] for t, s in zip(total, sides, strict=True))
         length = np.sqrt(sum(s[side] ** 2 for s in sides))
         nearest = np.maximum(nearest, dot / np.maximum(length * norm, 1e-30))
-    return np.degrees(np.arccos(np.clip(nearest, -1.0, 1.0)))
+    return np.asarray(np.degrees(np.arccos(np.clip(nearest, -1.0, 1.0))))
 
 
 def _angle(pairs: Pairs) -> Array:
     (t1, t2), (f1, f2) = (tuple(np.radians(v) for v in pairs.pair(n)) for n in ("theta", "phi"))
     cosine = np.cos(t1) * np.cos(t2) + np.sin(t1) * np.sin(t2) * np.cos(f1 - f2)
-    return np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
 
 def _vertex(which: str) -> Callable[[Pairs], Array]:
     def column(pairs: Pairs) -> Array:
         sides = [pairs.pair(name) for name in _HELIX]
-        found = crossing(*(tuple(s[i] for s in sides) for i in (0, 1)), valid=pairs.mask)
-        for name in ("r", "theta", "gap"):
-            pairs._known[f"vertex_{name}"] = getattr(found, name)
-        return pairs._known[f"vertex_{which}"]
+        one, two = (Helix(*(side[i] for side in sides)) for i in (0, 1))
+        found = pairs.remember("vertex", lambda: np.stack(crossing(one, two, valid=pairs.mask)))
+        return np.asarray(found[("r", "theta", "gap").index(which)])
 
     return column
 

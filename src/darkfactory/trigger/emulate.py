@@ -63,7 +63,7 @@ def fired(bits: Array, menu: TriggerMenu, level: Level, line: str) -> Array:
         ConfigError: no such line.
     """
     (bit,) = check_lines(menu, level, [line])
-    return (np.asarray(bits) >> np.uint64(bit)) & np.uint64(1) != 0
+    return np.asarray((np.asarray(bits) >> np.uint64(bit)) & np.uint64(1) != 0)
 
 
 def passes(bits: Array, menu: TriggerMenu, level: Level, lines: Sequence[str] | None = None) -> Array:
@@ -83,7 +83,7 @@ def passes(bits: Array, menu: TriggerMenu, level: Level, lines: Sequence[str] | 
         return np.ones(bits.shape, dtype=bool)
     numbers = check_lines(menu, level, menu.level(level).names if lines is None else lines)
     mask = np.uint64(sum(1 << n for n in numbers))
-    return (bits & mask) != 0
+    return np.asarray((bits & mask) != 0)
 
 
 def line_weight(
@@ -119,7 +119,7 @@ def line_weight(
     veto = menu.injection_veto
     dead = veto.dead_time.value if level == "l1" and (live or not veto.in_luminosity) else 0.0
     weight = (1.0 - dead) * (1.0 - miss[True] * miss[False]) + dead * (1.0 - miss[False])
-    return weight[place.reshape(bits.shape)]
+    return np.asarray(weight[place.reshape(bits.shape)])
 
 
 def trigger_weight(

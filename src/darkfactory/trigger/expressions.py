@@ -10,9 +10,10 @@ A line is a condition on an event::
 
 Inside the brackets of a collection its columns are names; ``any``, ``all`` and ``n(cluster)`` take one, too.
 In a pair there are the pair's columns, ``both``, ``either`` and ``one`` (exactly one) of a condition on its
-members, ``one_and_other(condition, condition)``, and ``low`` and ``high`` of a number. Operators: ``and or not``, ``< <= > >= == !=`` in chains, ``in``
-with ranges such as ``4..14`` (both ends belong) or ``{2, 3, 15..16}``, ``+ - * /``, ``abs``, ``sqrt``.
-Conditions and numbers are different types; mixing them is an error.
+members, ``one_and_other(condition, condition)``, and ``low`` and ``high`` of a number. Operators:
+``and or not``, ``< <= > >= == !=`` in chains, ``in`` with ranges such as ``4..14`` (both ends belong) or
+``{2, 3, 15..16}``, ``+ - * /``, ``abs``, ``sqrt``. Conditions and numbers are different types; mixing them is
+an error.
 """
 
 from __future__ import annotations
@@ -349,7 +350,7 @@ class _Compiler:
                 mask = mask & ~np.broadcast_to(condition.run(scope, here), mask.shape)
             elif condition is not None:
                 mask = mask & condition.run(scope, here)
-            values = None if value is None else np.broadcast_to(value.run(scope, here), mask.shape)
+            values = mask if value is None else np.broadcast_to(value.run(scope, here), mask.shape)
             return reducer.run(mask, values, order)
 
         return Expression(reducer.kind, lambda s, h: s.remembered(key, lambda: make(s)))
@@ -390,7 +391,7 @@ _MEMBERS: Mapping[str, tuple[Kind, Callable[[Array, Array], Array]]] = {
 @dataclass(frozen=True)
 class _Reducer:
     kind: Kind
-    run: Callable[[Array, Array | None, int], Array]
+    run: Callable[[Array, Array, int], Array]
     least: int = 1
     most: int = 2
     pair: bool = False
@@ -398,31 +399,31 @@ class _Reducer:
     implies: bool = False
 
 
-def _count(mask: Array, values: Array | None, order: int) -> Array:
+def _count(mask: Array, values: Array, order: int) -> Array:
     return np.asarray(np.add.reduce(mask, axis=0, dtype=np.int16))
 
 
-def _exists(mask: Array, values: Array | None, order: int) -> Array:
+def _exists(mask: Array, values: Array, order: int) -> Array:
     return np.asarray(mask.any(axis=0))
 
 
-def _none_fails(mask: Array, values: Array | None, order: int) -> Array:
-    return ~mask.any(axis=0)
+def _none_fails(mask: Array, values: Array, order: int) -> Array:
+    return np.asarray(~mask.any(axis=0))
 
 
-def _total(mask: Array, values: Array | None, order: int) -> Array:
+def _total(mask: Array, values: Array, order: int) -> Array:
     return np.asarray(np.where(mask, values, 0.0).sum(axis=0))
 
 
-def _largest(mask: Array, values: Array | None, order: int) -> Array:
+def _largest(mask: Array, values: Array, order: int) -> Array:
     return np.asarray(np.where(mask, values, -np.inf).max(axis=0, initial=-np.inf))
 
 
-def _smallest(mask: Array, values: Array | None, order: int) -> Array:
+def _smallest(mask: Array, values: Array, order: int) -> Array:
     return np.asarray(np.where(mask, values, np.inf).min(axis=0, initial=np.inf))
 
 
-def _ranked(mask: Array, values: Array | None, order: int) -> Array:
+def _ranked(mask: Array, values: Array, order: int) -> Array:
     if mask.shape[0] < order:
         return np.full(mask.shape[1], -np.inf)
     return np.asarray(np.sort(np.where(mask, values, -np.inf), axis=0)[-order])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ def ring_of(theta_deg: Array, rings: Rings) -> Array:
         [0, 1, 1, 2, 2, 0]
     """
     edges = rings.edges_deg
-    bounds = [edges[0][0], *(0.5 * (a[1] + b[0]) for a, b in zip(edges, edges[1:], strict=False)), edges[-1][1]]
+    bounds = [edges[0][0], *(0.5 * (a[1] + b[0]) for a, b in itertools.pairwise(edges)), edges[-1][1]]
     found = np.searchsorted(np.asarray(bounds), np.asarray(theta_deg), side="right")
     return np.where(found > len(edges), 0, found)
 

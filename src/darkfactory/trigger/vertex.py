@@ -10,8 +10,16 @@ from numpy.typing import NDArray
 __all__ = ["Crossing", "Helix", "crossing"]
 
 Array = NDArray[Any]
-Helix = tuple[Array, Array, Array, Array, Array]
-"""d0 (cm), z0 (cm), phi (deg) and theta (deg) at the point of closest approach, signed curvature (1/cm)."""
+
+
+class Helix(NamedTuple):
+    """Tracks at their points of closest approach: cm, degrees, and the signed curvature in 1/cm."""
+
+    d0: Array
+    z0: Array
+    phi: Array
+    theta: Array
+    curvature: Array
 
 
 class Crossing(NamedTuple):
@@ -35,12 +43,12 @@ def _circle(helix: Helix) -> tuple[Array, Array, Array]:
 
 def _arc(helix: Helix, x: Array, y: Array, centre: tuple[Array, Array, Array]) -> Array:
     """Signed path length in the transverse plane from the point of closest approach, in cm."""
-    phi = np.radians(np.asarray(helix[2], dtype=float))
+    phi = np.radians(np.asarray(helix.phi, dtype=float))
     cx, cy, rho = centre
     # the direction of flight at (x, y) is perpendicular to the radius
     turned = np.arctan2((cx - x) / rho, (y - cy) / rho)
     bend = np.mod(phi - turned + np.pi, 2 * np.pi) - np.pi
-    return bend * rho
+    return np.asarray(bend * rho)
 
 
 def crossing(one: Helix, two: Helix, valid: Array | None = None) -> Crossing:
@@ -60,8 +68,8 @@ def crossing(one: Helix, two: Helix, valid: Array | None = None) -> Crossing:
 
         >>> half = 10 * np.sin(np.radians(30.0))
         >>> along = 10 * np.cos(np.radians(30.0)) / np.tan(np.radians(60.0))
-        >>> up = tuple(np.array([v]) for v in (half, 5.0 - along, 30.0, 60.0, 0.0))
-        >>> down = tuple(np.array([v]) for v in (-half, 5.0 - along, -30.0, 60.0, 0.0))
+        >>> up = Helix(*(np.array([v]) for v in (half, 5.0 - along, 30.0, 60.0, 0.0)))
+        >>> down = Helix(*(np.array([v]) for v in (-half, 5.0 - along, -30.0, 60.0, 0.0)))
         >>> v = crossing(up, down)
         >>> round(float(v.r[0]), 2), round(float(v.gap[0]), 2), round(float(v.theta[0]), 1)
         (10.00, 0.00, 63.4)
@@ -81,7 +89,7 @@ def crossing(one: Helix, two: Helix, valid: Array | None = None) -> Crossing:
         y = a[1] + along * uy + sign * half * ux
         arcs = [_arc(h, x, y, c) for h, c in ((one, a), (two, b))]
         z1, z2 = (
-            np.asarray(h[1], dtype=float) + s / np.tan(np.radians(np.clip(h[3], 1.0, 179.0)))
+            np.asarray(h.z0, dtype=float) + s / np.tan(np.radians(np.clip(h.theta, 1.0, 179.0)))
             for h, s in zip((one, two), arcs, strict=True)
         )
         gap = np.abs(z1 - z2)

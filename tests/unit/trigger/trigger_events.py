@@ -9,6 +9,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from darkfactory.config.load import deep_merge
 from darkfactory.config.trigger import TriggerMenu, load_menu
 from darkfactory.events.schema import CLUSTER, KLM_CLUSTER, TRACK, zip_checked
 from darkfactory.physics.beams import BeamFrame, beam_frame
@@ -33,8 +34,6 @@ PERFECT: dict[str, Any] = {
 
 
 def menu(name: str = "belle2_run2", **overrides: Any) -> TriggerMenu:
-    from darkfactory.config.load import deep_merge
-
     return load_menu(name, MENUS, deep_merge(PERFECT, overrides))
 
 
