@@ -31,7 +31,7 @@ wildcard_constraints:
     sample="|".join(PLAN.campaign.samples),
     search="|".join(dict.fromkeys(s for s, _ in PLAN.campaign.searches)),
     dataset="|".join(dict.fromkeys(d for _, d in PLAN.campaign.searches)),
-    period="|".join(PLAN.periods),
+    period="|".join(PLAN.periods.periods),
     block=r"all|b\d{3}|m\d+p\d{5}(_[wnt]\d+p\d{5})*",
 
 

@@ -106,7 +106,7 @@ class DaskBackend:
             for i, (name, args) in enumerate(tasks)
         ]
         try:
-            for i, _ in enumerate(as_completed(futures)):
+            for i, _ in enumerate(as_completed(futures, loop=self.client.loop)):
                 if done is not None:
                     done(i + 1)
             results = []

@@ -108,6 +108,7 @@ def send(
     try:
         connection.connect(str(Path(folder) / "socket"))
     except OSError as error:
+        connection.close()
         raise RunError(f"the cluster of this run is gone ({error}); start the run again") from error
     with connection, connection.makefile("rw") as stream:
         stream.write(json.dumps({"call": call, "request": request, "label": label}) + "\n")

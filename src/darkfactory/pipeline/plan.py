@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from darkfactory.config.period import PeriodConfig, load_periods
+from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
 from darkfactory.config.points import parse_point
 from darkfactory.config.resolve import Campaign
 from darkfactory.core.digest import code_digest
@@ -38,8 +38,8 @@ class Planner:
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
         self.name = campaign.config.campaign
-        self.periods: Mapping[str, PeriodConfig] = load_periods(campaign.library.file("periods.yaml"))
-        self._specs: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.periods: PeriodsConfig = load_periods(campaign.library.root / "periods.yaml")
+        self._menus: dict[str, dict[str, Any]] = {}
 
     # What a sample is made of -------------------------------------------------------------------------------
 
@@ -92,12 +92,19 @@ class Planner:
         """Trigger bits of a block in a period."""
         config = self.campaign.samples[w["sample"]]
         library = self.campaign.library
-        menu = library.get("triggers", self.periods[w["period"]].menu)
         return self._base(w) | {
             "period": w["period"],
             "beams": library.get("detectors", config.detector)["beams"],
-            "menu": menu,
+            "menu": self.menu(w["period"]),
         }
+
+    def menu(self, period: str) -> dict[str, Any]:
+        """The trigger menu of a period, resolved."""
+        if period not in self._menus:
+            config = self.periods.get(period, where="period", file="periods.yaml")
+            menu = period_menu(config, self.campaign.library.root / "triggers")
+            self._menus[period] = menu.model_dump(mode="json", by_alias=True)
+        return self._menus[period]
 
     # What a search makes of it ------------------------------------------------------------------------------
 
@@ -116,7 +123,7 @@ class Planner:
             "beams": library.get("detectors", detector)["beams"],
             "selection": config.selection,
             "trigger": config.trigger.model_dump(mode="json"),
-            "menu": library.get("triggers", self.periods[config.data.period].menu),
+            "menu": self.menu(config.data.period),
         }
 
     def signals(self, w: Wildcards) -> dict[str, str]:

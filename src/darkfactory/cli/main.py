@@ -1,0 +1,72 @@
+"""The command line: `darkfactory`. Exit 0 success, 1 failure of the run, 2 user error."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from darkfactory import __version__
+from darkfactory.core.errors import DarkfactoryError, UserError
+
+__all__ = ["cli", "main"]
+
+# name to module:object; modules are imported when their command is called, so that --help is quick
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("darkfactory.cli.run:run", "Run a campaign, a search or single results."),
+    "plan": ("darkfactory.cli.plan:plan", "Jobs, events, disk and CPU per stage, before anything runs."),
+    "config": ("darkfactory.cli.config:config", "Check, show or compare configurations."),
+    "trigger": ("darkfactory.cli.trigger:trigger", "Show or compare trigger menus, and their rates."),
+    "cutflow": ("darkfactory.cli.results:cutflow", "Events left after each cut of a search."),
+    "limit": ("darkfactory.cli.results:limit", "The limit at one point; runs what is missing."),
+    "compare": ("darkfactory.cli.results:compare", "Our limits against a published table."),
+    "export": ("darkfactory.cli.export:export", "Complete workspaces for anyone with nothing but pyhf."),
+    "doctor": ("darkfactory.cli.doctor:doctor", "Check versions and the machine."),
+}
+"""Commands, their places and their one-line help."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: Any = getattr(importlib.import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Dark-sector searches at e+e- B factories, from generation to coupling limits."""
+
+
+def main() -> None:
+    """Entry point: errors of ours are one message, without a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except DarkfactoryError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

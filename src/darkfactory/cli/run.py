@@ -1,0 +1,71 @@
+"""`darkfactory run`: the workflow with its cluster, in one process tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import yaml
+
+from darkfactory.cli.common import campaign_options, chosen_campaign, default_campaign, find_dataset
+from darkfactory.config.load import deep_merge, parse_override
+from darkfactory.core.digest import digest_value
+from darkfactory.core.errors import RunError, UserError
+from darkfactory.core.files import write_text
+from darkfactory.pipeline.layout import path
+
+__all__ = ["run", "snakemake"]
+
+
+def snakemake(
+    targets: Sequence[str], campaign: str | None, config_dir: str, settings: Sequence[str], cores: int,
+    extra: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Run the workflow engine for targets, with the command line's settings as a configuration file.
+
+    Raises:
+        UserError: not at the top of a project.
+        RunError: the run failed.
+    """
+    if not Path("Snakefile").exists():
+        raise UserError(f"no Snakefile in {Path.cwd()}; run from the project's top level")
+    default = default_campaign(config_dir)
+    overrides = deep_merge(default.get("overrides") or {}, *(parse_override(s) for s in settings))
+    value = {"campaign": campaign or default["campaign"], "overrides": overrides, "config_dir": config_dir}
+    file = Path(".darkfactory") / f"config-{digest_value(value)}.yaml"
+    write_text(file, yaml.safe_dump(value))
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--rerun-incomplete"]
+    command += ["--quiet", "rules", *extra, "--configfile", str(file), "--", *targets]
+    code = subprocess.run(command, check=False).returncode
+    if code != 0:
+        raise RunError(f"the run failed (exit code {code}); the messages above and the files in logs/ say why")
+
+
+@click.command()
+@campaign_options
+@click.option("--search", "-s", default=None, help="Only this search.")
+@click.option("--dataset", "-d", default=None, help="Only this dataset of it.")
+@click.option("--cores", default=os.cpu_count() or 1, show_default=True, help="Worker processes.")
+@click.option("--dry-run", "-n", is_flag=True, help="Say what would be done and why.")
+@click.argument("targets", nargs=-1)
+def run(
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str | None, dataset: str | None,
+    cores: int, dry_run: bool, targets: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Run a campaign, a search, or the TARGETS (paths of results)."""
+    resolved = chosen_campaign(campaign, config_dir, settings)
+    wanted = list(targets)
+    if search is not None:
+        for s, d in resolved.searches:
+            if s == search and dataset in (None, d):
+                for name in ("couplings", "figures"):
+                    wanted.append(path(name, campaign=resolved.config.campaign, search=s, dataset=d))
+        if not wanted:
+            find_dataset(resolved, search, dataset)
+    elif dataset is not None:
+        raise UserError("--dataset needs --search")
+    snakemake(wanted or ["all"], campaign, config_dir, settings, cores, ["--dry-run"] if dry_run else [])

@@ -1,0 +1,88 @@
+"""Checks across files that a single model cannot make: sections, thresholds, trigger lines, periods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from darkfactory.config.detector import DetectorConfig, SimulateOptions
+from darkfactory.config.interpretation import InterpretationConfig
+from darkfactory.config.load import validate
+from darkfactory.config.model import ModelConfig
+from darkfactory.config.period import load_periods, period_menu
+from darkfactory.config.points import parse_point
+from darkfactory.config.process import ProcessConfig
+from darkfactory.config.resolve import Campaign
+from darkfactory.config.selection import SelectionConfig
+from darkfactory.config.skim import SkimConfig
+from darkfactory.config.statistics import StatisticsConfig
+from darkfactory.config.templates import TemplatesConfig
+from darkfactory.core.errors import ConfigError
+
+__all__ = ["check_campaign"]
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "selection": SelectionConfig,
+    "templates": TemplatesConfig,
+    "statistics": StatisticsConfig,
+    "interpretation": InterpretationConfig,
+}
+
+
+def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: str, menu: str) -> None:
+    for line in chosen:
+        if line not in known:
+            raise ConfigError(f"unknown trigger line {line!r}; menu {menu} has {', '.join(known)}", where=where, file=file)
+
+
+def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: str) -> None:
+    config = campaign.searches[search, dataset]
+    for hypothesis in config.hypotheses:
+        for point in campaign.points(search, dataset, hypothesis):
+            mass = parse_point(point)["mass"]
+            if not 0 < mass < sqrts:
+                raise ConfigError(
+                    f"mass {mass:g} GeV must be above 0 and below the centre-of-mass energy of {sqrts:.3f} GeV",
+                    where=f"hypotheses.{hypothesis}.grids.{campaign.config.grid}",
+                    file=file,
+                )
+
+
+def check_campaign(campaign: Campaign) -> list[str]:
+    """Validate every section of every search, sample and menu that a campaign uses.
+
+    Returns:
+        One line per thing that was checked.
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    library, done = campaign.library, []
+    periods = load_periods(library.root / "periods.yaml")
+    for name, sample in campaign.samples.items():
+        process: dict[str, Any] = library.get("processes", sample.process)
+        validate(ProcessConfig, process, file=str(library.path("processes", sample.process)))
+        if process.get("model"):
+            validate(ModelConfig, library.get("models", process["model"]), file=str(library.path("models", process["model"])))
+        detector = str(library.path("detectors", sample.detector))
+        validate(DetectorConfig, library.get("detectors", sample.detector), file=detector)
+        validate(SimulateOptions, sample.simulate, file=str(library.root / "samples.yaml"), where=f"{name}.simulate")
+        for skim in sample.skims:
+            validate(SkimConfig, library.get("skims", skim), file=str(library.path("skims", skim)))
+        done.append(f"sample {name}: process {sample.process}, detector {sample.detector}")
+    for (search, dataset), config in campaign.searches.items():
+        file = str(library.path("searches", search))
+        for section, model in _SECTIONS.items():
+            validate(model, getattr(config, section), file=file, where=f"{section} ({dataset})")
+        period = periods.get(config.data.period, where=f"datasets.{dataset}.period", file=file)
+        menu = period_menu(period, library.root / "triggers")
+        _lines(config.trigger.l1, menu.l1_names, "trigger.l1", file, period.menu)
+        _lines(config.trigger.hlt, menu.hlt_names, "trigger.hlt", file, period.menu)
+        first = next(iter(config.hypotheses.values())).sample
+        beams = library.get("detectors", campaign.samples[first].detector)["beams"]
+        _masses(campaign, search, dataset, float(beams["sqrts_gev"]["value"]), file)
+        points = sum(len(campaign.points(search, dataset, h)) for h in config.hypotheses)
+        done.append(f"search {search}/{dataset}: {points} points, period {config.data.period}, menu {period.menu}")
+    return done

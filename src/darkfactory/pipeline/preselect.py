@@ -1,0 +1,54 @@
+"""Stage: candidates of a search, with the probability that its trigger lines keep them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkfactory.config.load import validate
+from darkfactory.config.search import TriggerChoice
+from darkfactory.config.selection import SelectionConfig
+from darkfactory.config.trigger import TriggerMenu
+from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.beams import nominal_frame
+from darkfactory.pipeline.parts import Progress, input_items, run_parts
+from darkfactory.pipeline.request import Request
+from darkfactory.select.preselect import preselect
+from darkfactory.store.arrays import read_arrays, write_table
+from darkfactory.trigger.emulate import line_weight
+
+__all__ = ["chunk", "run"]
+
+
+def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Select the candidates of one chunk; ``weight`` has the trigger folded in, ``weight_untriggered`` not."""
+    selection = validate(SelectionConfig, request.spec["selection"], where="selection")
+    choice = validate(TriggerChoice, request.spec["trigger"], where="trigger")
+    menu = validate(TriggerMenu, request.spec["menu"], where="menu")
+    events = read_arrays(item["path"])
+    selected = preselect(events, selection, nominal_frame(request.spec["beams"]))
+    columns = dict(selected.columns)
+    kept = line_weight(columns["l1"], menu, "l1", choice.l1) * line_weight(columns["hlt"], menu, "hlt", choice.hlt)
+    if choice.plateau is not None:
+        kept = kept * choice.plateau.value
+    columns["weight_untriggered"] = columns["weight"]
+    columns["weight"] = columns["weight"] * kept
+    n_minus_1 = [
+        {"cut": h.cut, "observable": h.observable, "edges": h.edges.tolist(), "sumw": h.sumw.tolist()}
+        for h in selected.n_minus_1
+    ]
+    return {
+        "digest": write_table(path, columns),
+        "n_generated": item["n_generated"],
+        "events": len(columns["weight"]),
+        "sumw": float(np.sum(columns["weight"])),
+        "meta": item["meta"] | {"cutflow": selected.cutflow.to_dict(), "n_minus_1": n_minus_1},
+    }
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Select the candidates of all chunks of a block."""
+    items = input_items(request.input("triggered"))
+    run_parts(request, backend, progress, "darkfactory.pipeline.preselect:chunk", items)

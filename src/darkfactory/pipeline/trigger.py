@@ -1,0 +1,42 @@
+"""Stage: L1 and HLT bits of a period's menu."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkfactory.config.load import validate
+from darkfactory.config.trigger import TriggerMenu
+from darkfactory.core.seeds import generator
+from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.beams import nominal_frame
+from darkfactory.pipeline.parts import Progress, input_items, run_parts
+from darkfactory.pipeline.request import Request
+from darkfactory.store.arrays import read_arrays, write_arrays
+from darkfactory.trigger.emulate import emulate
+
+__all__ = ["chunk", "run"]
+
+
+def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Emulate the trigger for one chunk."""
+    menu = validate(TriggerMenu, request.spec["menu"], where="menu")
+    frame = nominal_frame(request.spec["beams"])
+    # one stream for all periods: scenarios that share lines share their decisions
+    rng = generator(request.spec["seed"], "trigger", request.spec["sample"], item["point"], item["chunk"])
+    events = emulate(read_arrays(item["path"]), menu, frame, rng)
+    return {
+        "digest": write_arrays(path, events),
+        "n_generated": item["n_generated"],
+        "events": len(events),
+        "sumw": float(np.sum(np.asarray(events["weight"]))),
+        "meta": item["meta"],
+    }
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Emulate the trigger for all chunks of a block."""
+    items = input_items(request.input("skim"))
+    run_parts(request, backend, progress, "darkfactory.pipeline.trigger:chunk", items)
