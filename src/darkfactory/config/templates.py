@@ -1,0 +1,282 @@
+"""The ``templates:`` section of a search: binning, shapes, backgrounds, systematics, pseudo-data."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from darkfactory.config.base import StrictModel, Tagged
+
+__all__ = [
+    "BackgroundSample",
+    "ColumnCut",
+    "Curve",
+    "Mask",
+    "PolynomialConfig",
+    "RegionConfig",
+    "SecondAxis",
+    "ShapeConfig",
+    "SmoothingConfig",
+    "SystematicsConfig",
+    "TemplatesConfig",
+    "WindowConfig",
+    "WrongPairings",
+]
+
+
+class ColumnCut(StrictModel):
+    """A last cut on a column of the selected candidates, for one region only."""
+
+    column: str
+    """Name of the column."""
+    min: float | None = None
+    """Keep values at or above."""
+    max: float | None = None
+    """Keep values below."""
+
+
+class SecondAxis(StrictModel):
+    """The second axis of a two-dimensional fit."""
+
+    observable: str
+    """Column of the selected candidates."""
+    edges: tuple[float, ...] = Field(min_length=2)
+    """Bin edges, ascending, in the column's unit."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> SecondAxis:
+        if any(b <= a for a, b in pairwise(self.edges)):
+            raise ValueError(f"edges {list(self.edges)} must ascend")
+        return self
+
+
+class RegionConfig(StrictModel):
+    """Masses fitted in one observable, with one set of last cuts."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """Name in workspaces and figures."""
+    observable: str
+    """Column with the squared mass that the signal peaks in, in GeV^2."""
+    mass: tuple[float | Literal["switch"], float | Literal["switch"]]
+    """Signal masses fitted here, in GeV, first inclusive, last exclusive; ``switch`` is ``switch_mass``."""
+    observable_range: tuple[float, float]
+    """Range of the observable that is histogrammed, in GeV^2."""
+    second_axis: SecondAxis | None = None
+    """For two-dimensional fits."""
+    cuts: tuple[ColumnCut, ...] = ()
+    """Last cuts of this region (a photon threshold that depends on the mass tested)."""
+
+
+class Curve(StrictModel):
+    """How a parameter is made a smooth function of mass."""
+
+    kind: Literal["polynomial", "pchip"] = "polynomial"
+    """Weighted polynomial, or monotone cubic through the values."""
+    order: int = Field(default=3, ge=0, le=8)
+    """Order of the polynomial (lowered when there are few masses)."""
+    variable: Literal["mass", "log_mass"] = "mass"
+    """What it is a function of."""
+
+
+class WrongPairings(StrictModel):
+    """Signal events have one right candidate and wrong ones that are flat in the observable."""
+
+    per_event: int = Field(ge=1)
+    """Wrong candidates per event."""
+    total: Tagged
+    """Sum of the observable over an event's candidates, in GeV^2 (three photons: the CM energy squared): wrong
+    ones are flat between zero and this less the signal's mass squared."""
+
+
+class ShapeConfig(StrictModel):
+    """The signal's shape in the observable."""
+
+    fit_range: float = Field(default=8.0, gt=1)
+    """The double-sided Crystal Ball is fitted and normalised within this many widths of the peak."""
+    width: Curve = Curve(order=4)
+    """Of the logarithm of the core width."""
+    mean: Curve = Curve(order=2)
+    """Of the peak's offset from the mass squared, in widths."""
+    tails: Curve = Curve(order=1)
+    """Of the logarithms of the four tail parameters."""
+    efficiency: Curve = Curve(kind="pchip")
+    """Of the efficiency."""
+    min_events: float = Field(default=50.0, gt=0)
+    """Masses with fewer effective events are left out of the curves."""
+    wrong_pairings: WrongPairings | None = None
+    """Where signal events have several candidates."""
+
+
+class WindowConfig(StrictModel):
+    """The fit window around a mass."""
+
+    mode: Literal["sliding", "full"] = "sliding"
+    """sliding: a window per point; full: all points share the whole range, hence one background workspace."""
+    bins_per_width: int = Field(default=2, ge=1, le=10)
+    """Fine bins in one width."""
+    half_width: float = Field(default=10.0, gt=0)
+    """Window half width, in widths of the narrow signal."""
+    natural_widths: float = Field(default=1.5, ge=0)
+    """For wide resonances this many natural widths (in mass squared) are added in quadrature."""
+    merge: int = Field(default=1, ge=1)
+    """Fine bins merged to one fitted bin."""
+    max_bins: int = Field(default=60, ge=1)
+    """Bins along the mass axis are merged further where a window would have more."""
+
+
+class SmoothingConfig(StrictModel):
+    """Smoothing of simulated templates with few events."""
+
+    method: Literal["none", "kernel", "spline"] = "kernel"
+    """kernel: adaptive Gaussian kernel; spline: log-spline over the whole range (for smooth continua)."""
+    target_events: float = Field(default=100.0, gt=0)
+    """kernel: the smallest bandwidth with this many effective events is used, bin by bin."""
+    bandwidths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    """kernel: bandwidths tried, in signal widths."""
+    knot_spacing: float = Field(default=12.0, gt=1)
+    """spline: distance of knots in signal widths; longer than any structure that a signal could be taken for."""
+
+
+class BackgroundSample(StrictModel):
+    """One background: how it is smoothed, and how well its yield is known."""
+
+    role: Literal["simulation", "continuum", "peaking"] = "simulation"
+    """simulation: template; continuum: part of the smooth background that a polynomial takes; peaking:
+    template on top of the polynomial."""
+    normalisation: Tagged = Tagged(value=0.2, source="assumed", note="yield of a background, 5 to 30 % floated")
+    """Relative uncertainty of the yield."""
+    free: bool = False
+    """The yield floats without constraint."""
+    smoothing: SmoothingConfig | None = None
+    """Instead of the search's."""
+    systematics: dict[str, Tagged] = Field(default_factory=dict)
+    """Further relative uncertainties of the yield, by nuisance; equal names are one nuisance."""
+
+
+class PolynomialConfig(StrictModel):
+    """Data-driven smooth background of positive Bernstein polynomials."""
+
+    orders: tuple[int, int] = (2, 5)
+    """Lowest and highest order."""
+    bias_fraction: float = Field(default=0.2, gt=0)
+    """The lowest order is taken whose bias on the signal, fitted on the background expectation, is below this
+    fraction of the signal's statistical uncertainty,"""
+    improvement: float = Field(default=1.0, gt=0)
+    """and whose successor lowers chi^2 on the expectation by less than this."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PolynomialConfig:
+        if not 0 <= self.orders[0] <= self.orders[1] <= 12:
+            raise ValueError(f"orders {list(self.orders)} must be 0 <= lowest <= highest <= 12")
+        return self
+
+
+class SystematicsConfig(StrictModel):
+    """Relative uncertainties; equal names in several places are one nuisance parameter."""
+
+    signal: dict[str, Tagged] = Field(default_factory=dict)
+    """Of the signal efficiency, by nuisance."""
+    background: dict[str, Tagged] = Field(default_factory=dict)
+    """Of all simulated backgrounds, by nuisance."""
+    signal_width: Tagged | None = None
+    """Relative uncertainty of the signal's width."""
+    signal_mean: Tagged | None = None
+    """Uncertainty of the peak's position, in widths."""
+    columns: bool | tuple[str, ...] = True
+    """Use the variation columns (``var_<nuisance>_up``, ``_down``) of the candidates: all, none, or these. A size
+    given above under the same name is used instead of the column."""
+    luminosity: bool = True
+    """Luminosity on the signal and on simulated backgrounds."""
+
+
+class Mask(StrictModel):
+    """A range of masses with a peaking background, left out of the scan and of every fit."""
+
+    name: str
+    """Why."""
+    mass: tuple[float, float]
+    """Lowest and highest mass, in GeV."""
+
+
+class TemplatesConfig(StrictModel):
+    """Binning, signal shapes, backgrounds and their uncertainties, pseudo-data."""
+
+    signal: Literal["parametric", "simulation"]
+    """parametric: double-sided Crystal Ball interpolated in mass; simulation: histogram of the point's sample."""
+    background: Literal["polynomial", "simulation"]
+    """polynomial: Bernstein with free yields (+ peaking samples); simulation: templates of all samples."""
+    switch_mass: Tagged | None = None
+    """Mass in GeV where the fitted observable changes."""
+    regions: tuple[RegionConfig, ...] = Field(min_length=1)
+    """The observables fitted."""
+    width_hypothesis: str = ""
+    """Hypothesis whose samples give the resolution; empty: all points without a width axis."""
+    shape: ShapeConfig = ShapeConfig()
+    window: WindowConfig = WindowConfig()
+    smoothing: SmoothingConfig = SmoothingConfig()
+    polynomial: PolynomialConfig = PolynomialConfig()
+    samples: dict[str, BackgroundSample] = Field(default_factory=dict)
+    """Backgrounds by sample name; a sample not named here takes ``default_sample``."""
+    default_sample: BackgroundSample = BackgroundSample()
+    systematics: SystematicsConfig = SystematicsConfig()
+    masks: tuple[Mask, ...] = ()
+    staterror: bool = True
+    """One nuisance per fitted bin for the statistics of the simulated backgrounds."""
+    min_effective_ratio: float = Field(default=5.0, gt=0)
+    """Fitted bins with fewer effective simulated events than this times the expectation are flagged."""
+    data: Literal["pseudo", "asimov"] = "pseudo"
+    """What stands in for data."""
+    poi_bounds: tuple[float, float] = (0.0, 100.0)
+    """Bounds of the parameter of interest ``mu``, in units of about one background standard deviation."""
+    hepdata: str = Field(default="ins0000000", pattern=r"^ins[0-9]{7}$")
+    """INSPIRE number for the patch set (its schema demands one; all zeros: not published)."""
+
+    @model_validator(mode="after")
+    def _regions(self) -> TemplatesConfig:
+        names = [r.name for r in self.regions]
+        if len(set(names)) != len(names):
+            raise ValueError(f"region names {names} must differ")
+        for region in self.regions:
+            if "switch" in region.mass and self.switch_mass is None:
+                raise ValueError(f"region {region.name!r} ends at `switch`; give `switch_mass`")
+            low, high = self.mass_range(region.name)
+            if low >= high:
+                raise ValueError(f"region {region.name!r}: masses {low} to {high} are empty")
+            if region.observable_range[0] >= region.observable_range[1]:
+                raise ValueError(f"region {region.name!r}: observable_range is empty")
+        ranges = sorted(self.mass_range(n) for n in names)
+        for (_, high), (low, _) in pairwise(ranges):
+            if low < high:
+                raise ValueError(f"regions overlap between masses {low} and {high}")
+        if self.background == "polynomial" and any(r.second_axis for r in self.regions):
+            raise ValueError("a polynomial background has one axis; use `background: simulation` for two")
+        return self
+
+    def mass_range(self, region: str) -> tuple[float, float]:
+        """Lowest and highest mass of a region, in GeV, with ``switch`` resolved."""
+        for r in self.regions:
+            if r.name == region:
+                switch = self.switch_mass.value if self.switch_mass is not None else float("nan")
+                low, high = (switch if m == "switch" else m for m in r.mass)
+                return float(low), float(high)
+        raise KeyError(region)
+
+    def region_of(self, mass: float) -> RegionConfig | None:
+        """The region that fits a mass in GeV, if there is one (the last region includes its end)."""
+        last = max(self.mass_range(r.name)[1] for r in self.regions)
+        for region in self.regions:
+            low, high = self.mass_range(region.name)
+            if low <= mass < high or mass == high == last:
+                return region
+        return None
+
+    def uses_column(self, nuisance: str) -> bool:
+        """Whether a nuisance's variation columns are used."""
+        columns = self.systematics.columns
+        return columns if isinstance(columns, bool) else nuisance in columns
+
+    def sample(self, name: str) -> BackgroundSample:
+        """Settings of a background sample."""
+        return self.samples.get(name, self.default_sample)

@@ -1,0 +1,312 @@
+"""HistFactory workspaces (schema 1.0.0 of pyhf) from templates: one per point, or background plus patch set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from darkfactory.config.templates import TemplatesConfig
+from darkfactory.core.errors import RunError
+from darkfactory.templates.build import BackgroundTemplate, PointTemplate, Templates
+from darkfactory.templates.pseudodata import Observed
+from darkfactory.templates.shapes import TemplatePoint
+
+__all__ = ["MEASUREMENT", "POI", "PointWorkspace", "WorkspaceSet", "build_workspaces"]
+
+POI = "mu"
+MEASUREMENT = "limit"
+
+
+@dataclass(frozen=True)
+class PointWorkspace:
+    """The statistical model of one point.
+
+    Attributes:
+        hypothesis, point, axes, region: what and where.
+        status: ``ok``, or ``no_sensitivity`` when no signal is expected in the window (then ``spec`` is None).
+        spec: the complete workspace, plain JSON.
+        scale: cross section in fb of one unit of ``mu``.
+        signal_events: signal events of one unit of ``mu``.
+        expected_background: background events within two widths of the mass.
+        efficiency: signal candidates in the window per produced event.
+        edges: of the fitted bins: mass axis, then second axis if there is one; masked ones included.
+        keep: bins of the mass axis that are fitted.
+        effective_ratio, flagged_bins: simulation's statistics (:class:`PointTemplate`).
+        order, order_satisfied: of the polynomial, None for simulation.
+        data: ``pseudo``, ``asimov`` or ``real``.
+    """
+
+    hypothesis: str
+    point: str
+    axes: Mapping[str, float]
+    region: str
+    status: str
+    spec: dict[str, Any] | None
+    scale: float
+    signal_events: float
+    expected_background: float
+    efficiency: float
+    edges: tuple[tuple[float, ...], ...]
+    keep: tuple[bool, ...]
+    effective_ratio: float
+    flagged_bins: tuple[int, ...]
+    order: int | None
+    order_satisfied: bool | None
+    data: str
+
+    @property
+    def key(self) -> str:
+        """``hypothesis/point``."""
+        return f"{self.hypothesis}/{self.point}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like form."""
+        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return value
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> PointWorkspace:
+        """Read the form of :meth:`to_dict`."""
+        fixed = {
+            "edges": tuple(tuple(e) for e in value["edges"]),
+            "keep": tuple(value["keep"]),
+            "flagged_bins": tuple(value["flagged_bins"]),
+        }
+        return cls(**{**value, **fixed})
+
+
+@dataclass(frozen=True)
+class WorkspaceSet:
+    """The workspaces of a search on a dataset.
+
+    Attributes:
+        background_only: where all points share one background.
+        patchset: pyhf PatchSet with one signal per point, for ``background_only``.
+        points: by ``hypothesis/point``.
+        excluded: why points are absent.
+    """
+
+    background_only: dict[str, Any] | None
+    patchset: dict[str, Any] | None
+    points: Mapping[str, PointWorkspace]
+    excluded: Mapping[str, str]
+
+
+def build_workspaces(
+    templates: Templates,
+    observed: Observed,
+    points: Sequence[TemplatePoint],
+    config: TemplatesConfig,
+    luminosity: float,
+    *,
+    luminosity_uncertainty: float,
+    second_edges: Mapping[str, Sequence[float]] | None = None,
+    label: str = "",
+) -> WorkspaceSet:
+    """Workspaces of points.
+
+    Args:
+        templates: of these points (and possibly others).
+        observed: counts on the search's fine bins.
+        points: to build.
+        config: the section.
+        luminosity: in 1/fb; must be the templates' and the data's.
+        luminosity_uncertainty: relative.
+        second_edges: edges of the second axis by region, for the record.
+        label: search and dataset, for the patch set's description.
+
+    Raises:
+        RunError: a point has no template, or luminosities differ.
+    """
+    if not templates.luminosity == observed.luminosity == luminosity:
+        raise RunError(
+            f"workspace: templates are for {templates.luminosity} /fb, data for {observed.luminosity} /fb, asked "
+            f"for {luminosity} /fb; make them with one luminosity"
+        )
+    seconds = second_edges or {r.name: r.second_axis.edges for r in config.regions if r.second_axis is not None}
+    built: dict[str, PointWorkspace] = {}
+    excluded: dict[str, str] = {}
+    for point in points:
+        if point.key in templates.excluded:
+            excluded[point.key] = templates.excluded[point.key]
+            continue
+        if point.key not in templates.points:
+            raise RunError(f"workspace: no templates for {point.key}; run the templates of its block first")
+        built[point.key] = _workspace(templates.points[point.key], observed, config, luminosity_uncertainty, seconds)
+    shared = (None, None)
+    if config.window.mode == "full":
+        shared = _patchset([w for w in built.values() if w.spec is not None], config, label)  # type: ignore[assignment]
+    return WorkspaceSet(shared[0], shared[1], built, excluded)
+
+
+def _normsys(name: str, low: float, high: float) -> dict[str, Any]:
+    return {"name": name, "type": "normsys", "data": {"lo": low, "hi": high}}
+
+
+def _log_normal(name: str, relative: float) -> dict[str, Any]:
+    return _normsys(name, 1.0 / (1.0 + relative), 1.0 + relative)
+
+
+def _histosys(name: str, low: Sequence[float], high: Sequence[float]) -> dict[str, Any]:
+    return {"name": name, "type": "histosys", "data": {"lo_data": list(low), "hi_data": list(high)}}
+
+
+_LUMI = {"name": "lumi", "type": "lumi", "data": None}
+
+
+def _signal_sample(t: PointTemplate, factor: float, config: TemplatesConfig) -> dict[str, Any]:
+    systematics = config.systematics
+    modifiers: list[dict[str, Any]] = [{"name": POI, "type": "normfactor", "data": None}]
+    if systematics.luminosity:
+        modifiers.append(dict(_LUMI))
+    modifiers += [_log_normal(n, v.value) for n, v in sorted(systematics.signal.items())]
+    # a size given in the configuration stands for the nuisance's variation columns
+    modifiers += [
+        _normsys(n, low, high) for n, (low, high) in sorted(t.signal_norms.items()) if n not in systematics.signal
+    ]
+    modifiers += [
+        _histosys(n, [v * factor for v in low], [v * factor for v in high])
+        for n, (low, high) in sorted(t.signal_shapes.items())
+        if n not in systematics.signal
+    ]
+    return {"name": "signal", "data": [v * factor for v in t.signal], "modifiers": modifiers}
+
+
+def _background_sample(
+    name: str, t: BackgroundTemplate, channel: str, config: TemplatesConfig
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The sample and the parameters that it brings."""
+    if name == "order_bias":
+        modifiers = [_histosys(n, low, high) for n, (low, high) in sorted(t.variations.items())]
+        return {"name": name, "data": list(t.data), "modifiers": modifiers}, []
+    if name.startswith("bernstein_"):
+        top = 20.0 * max(1.0, t.start)
+        parameter = {"name": name, "inits": [t.start], "bounds": [[0.0, max(top, 100.0)]]}
+        norm = {"name": name, "type": "normfactor", "data": None}
+        return {"name": name, "data": list(t.data), "modifiers": [norm]}, [parameter]
+    settings, systematics = config.sample(name), config.systematics
+    modifiers, parameters = [], []
+    if systematics.luminosity:
+        modifiers.append(dict(_LUMI))
+    if settings.free:
+        modifiers.append({"name": f"norm_{name}", "type": "normfactor", "data": None})
+        parameters.append({"name": f"norm_{name}", "inits": [1.0], "bounds": [[0.0, 10.0]]})
+    else:
+        relative = float(np.hypot(settings.normalisation.value, t.sigma_error))
+        modifiers.append(_log_normal(f"norm_{name}", relative))
+    sizes = {**systematics.background, **settings.systematics}
+    modifiers += [_log_normal(n, v.value) for n, v in sorted(sizes.items())]
+    modifiers += [
+        _histosys(n, low, high)
+        for n, (low, high) in sorted(t.variations.items())
+        if config.uses_column(n) and n not in sizes
+    ]
+    if config.staterror and any(t.errors):
+        modifiers.append({"name": f"staterror_{channel}", "type": "staterror", "data": list(t.errors)})
+    return {"name": name, "data": list(t.data), "modifiers": modifiers}, parameters
+
+
+def _workspace(
+    t: PointTemplate,
+    observed: Observed,
+    config: TemplatesConfig,
+    luminosity_uncertainty: float,
+    seconds: Mapping[str, Sequence[float]],
+) -> PointWorkspace:
+    if t.region not in observed.counts:
+        raise RunError(f"workspace {t.key}: no data in region {t.region!r}; there are {sorted(observed.counts)}")
+    total = float(sum(t.signal))
+    # one unit of mu is about one standard deviation of the background under the peak
+    events = float(np.sqrt(max(t.core_background, 1.0)))
+    scale = events / total if total > 0 else 0.0
+    spec: dict[str, Any] | None = None
+    if total > 0:
+        parameters: list[dict[str, Any]] = [
+            {"name": POI, "inits": [1.0], "bounds": [[float(b) for b in config.poi_bounds]]}
+        ]
+        if config.systematics.luminosity:
+            u = float(luminosity_uncertainty)
+            parameters.append(
+                {
+                    "name": "lumi", "auxdata": [1.0], "sigmas": [u], "inits": [1.0],
+                    "bounds": [[max(1.0 - 8.0 * u, 0.01), 1.0 + 8.0 * u]],
+                }
+            )  # fmt: skip
+        samples = [_signal_sample(t, scale, config)]
+        for name in sorted(t.backgrounds):
+            sample, extra = _background_sample(name, t.backgrounds[name], t.region, config)
+            samples.append(sample)
+            parameters += extra
+        spec = {
+            "channels": [{"name": t.region, "samples": samples}],
+            "observations": [
+                {"name": t.region, "data": [float(v) for v in t.window.reduce(observed.counts[t.region])]}
+            ],
+            "measurements": [{"name": MEASUREMENT, "config": {"poi": POI, "parameters": parameters}}],
+            "version": "1.0.0",
+        }
+    axes = TemplatePoint(t.hypothesis, t.point).axes
+    edges: tuple[tuple[float, ...], ...] = (t.edges,)
+    if t.region in seconds:
+        edges += (tuple(float(e) for e in seconds[t.region]),)
+    return PointWorkspace(
+        t.hypothesis, t.point, axes, t.region, "ok" if spec is not None else "no_sensitivity", spec, scale,
+        events if total > 0 else 0.0, t.core_background, t.efficiency, edges, t.window.keep, t.effective_ratio,
+        t.flagged_bins, t.polynomial.order if t.polynomial else None,
+        t.polynomial.satisfied if t.polynomial else None, observed.data,
+    )  # fmt: skip
+
+
+def _patchset(
+    points: Sequence[PointWorkspace], config: TemplatesConfig, label: str
+) -> tuple[dict[str, Any], dict[str, Any]] | tuple[None, None]:
+    """Split complete workspaces into the background that they share and one signal patch each."""
+    if not points:
+        return None, None
+    backgrounds = []
+    for p in points:
+        spec = json.loads(json.dumps(p.spec))
+        spec["channels"][0]["samples"] = spec["channels"][0]["samples"][1:]
+        backgrounds.append(spec)
+    first = backgrounds[0]
+    for p, other in zip(points, backgrounds, strict=True):
+        if other != first:
+            raise RunError(
+                f"workspace: {p.key} does not share the background of {points[0].key}; `window.mode: full` needs one "
+                "region and a simulated background"
+            )
+    # pyhf's digest: of the JSON with sorted keys and default separators
+    text = json.dumps(first, sort_keys=True, ensure_ascii=False).encode("utf8")
+    labels = ["hypothesis", *sorted({a for p in points for a in p.axes})]
+    patches = [
+        {
+            "metadata": {
+                "name": f"{p.hypothesis}_{p.point}",
+                "values": [p.hypothesis, *(p.axes.get(a, 0.0) for a in labels[1:])],
+                "scale": p.scale,
+            },
+            "patch": [
+                {
+                    "op": "add",
+                    "path": "/channels/0/samples/0",
+                    "value": p.spec["channels"][0]["samples"][0] if p.spec else {},
+                }
+            ],
+        }
+        for p in points
+    ]
+    return first, {
+        "version": "1.0.0",
+        "metadata": {
+            "description": f"signals of {label or 'a search'}; scale is the cross section in fb of one unit of {POI}",
+            "digests": {"sha256": hashlib.sha256(text).hexdigest()},
+            "labels": labels,
+            "references": {"hepdata": config.hepdata},
+        },
+        "patches": patches,
+    }
