@@ -213,7 +213,8 @@ def evaluate(m: Batch, data: Data, theta: FloatArray) -> Evaluation:
             gamma, term, inverse = _profile_gamma(block.gamma, b, d, pieces.other, pieces.scaled)
             nu = pieces.other + gamma * pieces.scaled
             nu = np.where(np.abs(nu) < _ZERO_RATE, 0.0, nu)
-            possible = (nu > 0) | ((nu == 0) & (d.counts == 0))
+            # an empty bin has no wall at zero: pyhf has none, and the answer has to be pyhf's
+            possible = (nu > 0) | (d.counts == 0)
             dev = _deviance(d.counts, nu)
             value = value + _sum(np.where(possible, dev, np.inf)) + _sum(term)
             some = d.counts > 0

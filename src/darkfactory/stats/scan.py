@@ -131,8 +131,8 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None) -> BaseF
     with np.errstate(all="ignore"):
         good = null.curvature > 0
         sigma0 = np.where(good, 1 / np.sqrt(np.where(good, null.curvature, 1.0)), np.inf)
-        estimate = np.where(good, -null.slope * sigma0 * sigma0, 0.0)
-    jump = np.where(np.isfinite(estimate), np.maximum(estimate, 0.0), 0.0)
+        estimate = np.where(good, -null.slope * sigma0 * sigma0, np.nan)
+        jump = np.where(np.isfinite(estimate), np.maximum(estimate, 0.0), 0.0)
     begin = null.theta + jump[:, None] * null.tangent
     begin[:, poi] = jump
     # an impossible null (data where nothing is expected without signal) leaves the free fit a start with signal
@@ -188,10 +188,24 @@ def _next_step(
     return np.where(inside, newton, fallback)
 
 
-def _fit_at(m: Batch, data: Data, mu: FloatArray, guess: FloatArray) -> Fit:
-    start = guess.copy()
-    start[:, m.structure.poi] = mu
-    return fit(m, data, start, _free(m, False))
+def _fit_at(m: Batch, data: Data, mu: FloatArray, guesses: Sequence[FloatArray]) -> Fit:
+    """Fit at given signal strengths from the first of several starts that works."""
+    result: Fit | None = None
+    for guess in (*guesses, m.init):
+        start = guess.copy()
+        start[:, m.structure.poi] = mu
+        if result is None:
+            result = fit(m, data, np.where(np.isfinite(start), start, m.init), _free(m, False))
+        else:
+            again = np.flatnonzero(~result.converged)
+            sub = m.take(again)
+            second = fit(sub, data.take(again), start[again], _free(sub, False))
+            result = _replace(result, again, second)
+        if result.converged.all():
+            break
+    if result is None:
+        raise ValueError("no start value")
+    return result
 
 
 def _expected_roots(
@@ -215,7 +229,7 @@ def _expected_roots(
     theta, tangent = base.null.theta[window], base.null.tangent[window]
     at = np.zeros(len(mu))
     for _ in range(_ROOT_STEPS):
-        result = _fit_at(sub, data, mu, theta + (mu - at)[:, None] * tangent)
+        result = _fit_at(sub, data, mu, (theta + (mu - at)[:, None] * tangent, theta))
         with np.errstate(all="ignore"):
             q = np.maximum(2 * result.value, 0.0)
             r = np.sqrt(q)
@@ -264,7 +278,11 @@ def _observed_roots(
     if not len(window):
         return mu_out, theta_out[:, :, 0], theta_out[:, :, 1], good
     level = np.log(1 - np.array(cls))[which]
-    guess = np.stack([sigma_limit(base.estimate, sigma, cl) for cl in cls], axis=1)
+    with np.errstate(all="ignore"):
+        # a flat or bent profile has no second-order estimate; the data fit itself says where to begin
+        estimate = np.where(np.isfinite(base.estimate), base.estimate, base.free.theta[:, m.structure.poi])
+        estimate = sigma * np.minimum(np.maximum(estimate / sigma, -6.0), 1e3)
+        guess = np.stack([sigma_limit(estimate, sigma, cl) for cl in cls], axis=1)
     best = base.free.theta[:, m.structure.poi][window]
     mu = np.maximum(guess[window, which], best + 0.1 * sigma[window])
     lo, hi = np.maximum(best, 0.0), np.full(len(mu), np.inf)
@@ -279,7 +297,7 @@ def _observed_roots(
     for _ in range(_ROOT_STEPS):
         k = len(window)
         double = np.concatenate([mu, mu])
-        result = _fit_at(sub, joint, double, theta + (double - at)[:, None] * tangent)
+        result = _fit_at(sub, joint, double, (theta + (double - at)[:, None] * tangent, theta))
         q, q1 = 2 * (result.value[:k] - floor), 2 * result.slope[:k]
         above = mu < best
         q, q1 = np.where(above, 0.0, np.maximum(q, 0.0)), np.where(above, 0.0, q1)
