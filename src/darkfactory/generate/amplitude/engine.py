@@ -141,7 +141,7 @@ class Amplitude:
         m = self.helicity_amplitudes(p).reshape(-1, *sizes)
         m = np.moveaxis(m, (i + 1, j + 1), (1, 2)).reshape(len(m), 2, 2, -1)
         density = np.einsum("nacx,nbdx->nabcd", m, np.conj(m))
-        return density * self.average
+        return np.asarray(density * self.average)
 
     def column(self, leg: int) -> bool:
         """Whether a fermion leg's wave function is a spinor (v, u) rather than a barred one."""

@@ -117,16 +117,19 @@ def _epsilon(k: Components, e: Components, q: Components) -> Components:
     ]
 
 
-def _shift(j: Components, q: Array) -> Components:
-    """J -> J - q J^z / q^z for a conserved current of nearly collinear fermions, with outgoing momentum q (4, n)."""
+def _shift(j: Components, q: Array, t2: Array) -> Components:
+    """J -> J - q J^z / q^z for a conserved current of nearly collinear fermions, with outgoing momentum q (4, n).
+
+    ``t2`` is the square of q, without the cancellations of its components.
+    """
     qt = np.hypot(q[1], q[2])
     steep = np.abs(q[3]) > qt
     z = (j[0] - j[1]) * np.where(steep, 0.5 / np.where(steep, q[3], 1), 0)
     t, b = j[2] - z * (q[1] + 1j * q[2]), j[3] - z * (q[1] - 1j * q[2])
     plus, minus = j[0] - z * (q[0] + q[3]), j[1] - z * (q[0] - q[3])
-    # J.q = 0 gives the time component without the cancellation
+    # J.q = 0 before the shift gives the time component without the cancellation
     conserved = steep & (np.abs(q[0]) > qt)
-    time = (t * (q[1] - 1j * q[2]) + b * (q[1] + 1j * q[2])) * (0.5 / np.where(conserved, q[0], 1))
+    time = ((t * (q[1] - 1j * q[2]) + b * (q[1] + 1j * q[2])) * 0.5 - z * t2) / np.where(conserved, q[0], 1)
     return [np.where(conserved, time, plus), np.where(conserved, time, minus), t, b]
 
 
@@ -159,6 +162,10 @@ class _Run:
             self.cone[mask] = list(light_cone(self.momentum(mask)))
         return self.cone[mask]
 
+    def square(self, photon: Current) -> Array:
+        """P^2 of a photon line."""
+        return self.inverse[photon.mask, photon.mass, photon.width]
+
     def external(self, i: int, current: Current, waves: Mapping[int, Array], fixed: int | None) -> Components:
         """Wave function of leg i on the helicity grid; only the last helicity of the fixed leg."""
         wave = waves.get(i)
@@ -170,8 +177,8 @@ class _Run:
         shape[i] = wave.shape[1]
         return [w.reshape(*shape, w.shape[-1]) for w in wave]
 
-    def vertex(self, code: Code, a: int, b: int, left: complex, right: complex, shift: bool) -> Components:
-        """The amputated current that two currents make."""
+    def vertex(self, code: Code, a: int, b: int, left: complex, right: complex, shift: Array | None) -> Components:
+        """The amputated current that two currents make; ``shift`` is the square of a t-channel photon's momentum."""
         x, y = self.values[a], self.values[b]
         masks = self.program.currents[a].mask, self.program.currents[b].mask
         match code:
@@ -183,7 +190,7 @@ class _Run:
                     x[0] * y[3] - x[2] * y[1],
                     x[1] * y[2] - x[3] * y[0],
                 ]
-                return _shift(j, self.momentum(masks[0] | masks[1])) if shift else j
+                return j if shift is None else _shift(j, self.momentum(masks[0] | masks[1]), shift)
             case Code.V_COL:
                 return _slash(x, _scaled(y, left, right), False)
             case Code.ROW_V:
@@ -237,7 +244,7 @@ class _Run:
                 continue
             total: Components = []
             while position < len(operations) and operations[position].out == i:
-                total = self.accumulate(total, operations[position], current.shift)
+                total = self.accumulate(total, operations[position], self.square(current) if current.shift else None)
                 position += 1
             self.values[i] = self.propagate(current, total)
         result: Array | None = None
@@ -246,7 +253,7 @@ class _Run:
         scale = self.program.scale
         return np.asarray(result) * (scale.real if scale.imag == 0 else scale)
 
-    def accumulate(self, total: Components, o: Operation, shift: bool) -> Components:
+    def accumulate(self, total: Components, o: Operation, shift: Array | None) -> Components:
         """Add one operation; a coupling of -1 is a subtraction."""
         negative = o.left == o.right == -1
         factors = (1.0 + 0j, 1.0 + 0j) if negative else (o.left, o.right)
@@ -261,7 +268,8 @@ class _Run:
         """Add one closure."""
         negative = c.left == c.right == -1
         factors = (1.0 + 0j, 1.0 + 0j) if negative else (c.left, c.right)
-        j, v = self.vertex(c.code, c.a, c.b, *factors, c.shift), self.values[c.c]
+        shift = self.square(self.program.currents[c.c]) if c.shift else None
+        j, v = self.vertex(c.code, c.a, c.b, *factors, shift), self.values[c.c]
         terms = [j[0] * v[0]] if len(j) == 1 else [j[0] * v[1], j[1] * v[0], j[2] * v[3], j[3] * v[2]]
         if len(j) == 4:
             # twice the product: the compiler halves the couplings of closures with vectors

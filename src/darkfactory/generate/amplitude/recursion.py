@@ -152,7 +152,7 @@ class _Builder:
         """Contractions of the root with all pairs of complementary currents."""
         whole = (1 << len(self.legs)) - 1 ^ (1 << self.root)
         root = self.by_mask[1 << self.root][0]
-        closures = []
+        closures: list[Closure] = []
         sub = (whole - 1) & whole
         while sub:
             if sub > whole ^ sub:

@@ -91,7 +91,7 @@ def polarisation_vectors(p: Real, massive: bool, ctype: Any = complex) -> Comple
 
     Example:
         >>> e = polarisation_vectors(np.array([[5.0], [0.0], [0.0], [4.0]]), True)
-        >>> (e[0, 1] * e[1, 1]).real.tolist(), (e[2, 2] * np.conj(e[2, 2])).real.tolist()
+        >>> (e[0, 1] * e[1, 1]).real.tolist(), (e[3, 2] * np.conj(e[3, 2])).real.tolist()
         ([-1.0], [2.0])
     """
     px, py, pz = p[1], p[2], p[3]
