@@ -133,12 +133,14 @@ def _expectation(
     raw, raw_variance = h.sumw * norm, h.sumw2 * norm**2
     variations = {k: v * norm for k, v in h.variations.items()}
     per = config.window.bins_per_width
+    widths = np.diff(h.edges[0])
     nominal, variance = raw, raw_variance
     if smoothing.method == "kernel":
         nominal, variance, variations = kernel_smooth(
             raw,
             raw_variance,
             variations,
+            widths=widths,
             bandwidths=[b * per for b in smoothing.bandwidths],
             target_events=smoothing.target_events,
             core_bins=2.0 * per,
@@ -147,7 +149,10 @@ def _expectation(
         knots = smoothing.knot_spacing * per
         columns = [np.atleast_2d(a.T).T for a in (raw, raw_variance)]
         nominal = np.stack(
-            [spline_smooth(w, v, knot_spacing=knots) for w, v in zip(columns[0].T, columns[1].T, strict=True)],
+            [
+                spline_smooth(w, v, widths=widths, knot_spacing=knots)
+                for w, v in zip(columns[0].T, columns[1].T, strict=True)
+            ],
             axis=1,
         ).reshape(raw.shape)
         variations = {k: nominal * _ratio(v, raw, knots) for k, v in variations.items()}

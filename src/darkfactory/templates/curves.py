@@ -61,9 +61,9 @@ class SmoothCurve:
 def fit_curve(masses: Sequence[float], values: Sequence[float], errors: Sequence[float], curve: Curve) -> SmoothCurve:
     """Fit a smooth function of mass to measured values.
 
-    A polynomial is a weighted least-squares fit in Legendre polynomials, with Huber weights so that one bad
-    fit does not bend the curve; its order is lowered to two below the number of masses. A monotone cubic
-    (pchip) goes through every value.
+    A polynomial is a weighted least-squares fit in Legendre polynomials, with weights that fall as 1 / pull^2
+    beyond two sigma, so that one bad fit does not bend the curve; its order is lowered to two below the number of
+    masses. A monotone cubic (pchip) goes through every value.
 
     Args:
         masses: in GeV.
@@ -92,12 +92,12 @@ def fit_curve(masses: Sequence[float], values: Sequence[float], errors: Sequence
         return SmoothCurve("pchip", curve.variable, low, high, tuple(map(float, y)), tuple(map(float, x)))
     degree = min(curve.order, max(len(x) - 2, 1 if len(x) == 2 else 0))
     basis = legendre.legvander(2.0 * (x - low) / (high - low) - 1.0, degree)
-    huber = np.ones(len(x))
-    for _ in range(8):
-        root = np.sqrt(huber) / e
+    robust = np.ones(len(x))
+    for _ in range(20):
+        root = np.sqrt(robust) / e
         coefficients, *_ = np.linalg.lstsq(basis * root[:, None], y * root, rcond=None)
         # chi2 per degree of freedom above one means that the errors miss something: the cut follows it
         pull = np.abs(y - basis @ coefficients) / e
         pull /= max(1.0, float(np.median(pull)) / 0.6745)
-        huber = np.where(pull > 2.0, 2.0 / np.maximum(pull, 2.0), 1.0)
+        robust = np.where(pull > 2.0, (2.0 / np.maximum(pull, 2.0)) ** 2, 1.0)
     return SmoothCurve("polynomial", curve.variable, low, high, tuple(map(float, coefficients)))

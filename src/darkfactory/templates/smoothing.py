@@ -12,14 +12,19 @@ from darkfactory.records.histogram import FloatArray
 __all__ = ["kernel_smooth", "spline_smooth"]
 
 
-def _kernel(n: int, bandwidth: float) -> FloatArray:
-    """Row j: how bin j's content spreads; Gaussian in the bin index, reflected at both ends, rows sum to 1."""
+def _kernel(widths: FloatArray, bandwidth: float) -> FloatArray:
+    """Row j: how bin j's content spreads; Gaussian in the bin index, reflected at both ends, rows sum to 1.
+
+    Bins get a share in proportion to their width, so that a kink in the bin widths makes none in the density.
+    """
+    n = len(widths)
     i = np.arange(n)
     d = i[None, :] - i[:, None]
     total = i[None, :] + i[:, None]
     k = np.exp(-0.5 * (d / bandwidth) ** 2)
     k += np.exp(-0.5 * ((total + 1) / bandwidth) ** 2) + np.exp(-0.5 * ((2 * n - 1 - total) / bandwidth) ** 2)
     k[np.abs(k) < 1e-12] = 0.0
+    k *= widths
     return np.asarray(k / k.sum(axis=1, keepdims=True))
 
 
@@ -28,6 +33,7 @@ def kernel_smooth(
     sumw2: FloatArray,
     variations: Mapping[str, FloatArray],
     *,
+    widths: FloatArray,
     bandwidths: Sequence[float],
     target_events: float,
     core_bins: float,
@@ -47,6 +53,7 @@ def kernel_smooth(
         sumw: shape (n,) or (n, k).
         sumw2: the same.
         variations: sums with systematic factors, same shapes; spread by the same kernels.
+        widths: of the bins on the first axis.
         bandwidths: in bins, ascending.
         target_events: effective events.
         core_bins: fine bins in the signal's core.
@@ -56,7 +63,8 @@ def kernel_smooth(
 
     Example:
         >>> w = np.array([0.0, 0.0, 4.0, 0.0, 0.0])
-        >>> content, _, _ = kernel_smooth(w, w, {}, bandwidths=[1.0], target_events=100.0, core_bins=2.0)
+        >>> content, _, _ = kernel_smooth(w, w, {}, widths=np.ones(5), bandwidths=[1.0], target_events=100.0,
+        ...                                core_bins=2.0)
         >>> content.round(2), round(float(content.sum()), 9)
         (array([0.23, 0.97, 1.6 , 0.97, 0.23]), 4.0)
     """
@@ -65,7 +73,7 @@ def kernel_smooth(
     squares = sumw2.reshape(n, -1)
     out = {k: np.zeros_like(v, dtype=float) for k, v in flat.items()}
     variance = np.zeros_like(squares, dtype=float)
-    kernels = [_kernel(n, b) for b in bandwidths]
+    kernels = [_kernel(widths, b) for b in bandwidths]
     for j in range(squares.shape[1]):
         w, w2 = flat[""][:, j], squares[:, j]
         if not kernels or not w2.any():
@@ -95,22 +103,24 @@ def kernel_smooth(
     )
 
 
-def spline_smooth(sumw: FloatArray, sumw2: FloatArray, *, knot_spacing: float) -> FloatArray:
+def spline_smooth(sumw: FloatArray, sumw2: FloatArray, *, widths: FloatArray, knot_spacing: float) -> FloatArray:
     """A smooth continuum: exponential of a cubic spline, fitted to weighted simulation, norm kept.
 
-    A Poisson likelihood with the local mean weight, penalised weakly on second differences of the spline's
-    coefficients (it acts where nothing is simulated), maximised by Newton steps.
+    The density is smooth, not the content of bins whose widths need not be. A Poisson likelihood with the local
+    mean weight, penalised weakly on second differences of the spline's coefficients (it acts where nothing is
+    simulated), maximised by Newton steps.
 
     Args:
         sumw: shape (n,).
         sumw2: the same.
+        widths: of the bins.
         knot_spacing: in bins; structures narrower than this are smoothed away.
 
     Example:
         >>> x = np.arange(400.0)
         >>> truth = 50.0 * np.exp(-x / 200.0)
         >>> noisy = np.random.default_rng(3).poisson(truth).astype(float)
-        >>> smooth = spline_smooth(noisy, noisy, knot_spacing=100.0)
+        >>> smooth = spline_smooth(noisy, noisy, widths=np.ones(400), knot_spacing=100.0)
         >>> bool(np.abs(smooth / truth - 1.0)[50:-50].max() < 0.1), bool(np.isclose(smooth.sum(), noisy.sum()))
         (True, True)
     """
@@ -120,7 +130,7 @@ def spline_smooth(sumw: FloatArray, sumw2: FloatArray, *, knot_spacing: float) -
     segments = max(round(n / knot_spacing), 1)
     knots = np.arange(-3, segments + 4) * (n / segments)
     basis = BSpline.design_matrix(np.arange(n) + 0.5, knots, 3).toarray()
-    local = _kernel(n, max(knot_spacing / 2.0, 1.0))
+    local = _kernel(np.ones(n), max(knot_spacing / 2.0, 1.0))
     mean_weight = (local.T @ sumw2) / np.maximum(local.T @ sumw, 1e-300)
     mean_weight = np.where(
         (mean_weight > 0) & (local.T @ sumw > 1e-9 * sumw.sum()), mean_weight, sumw2.sum() / sumw.sum()
@@ -129,14 +139,16 @@ def spline_smooth(sumw: FloatArray, sumw2: FloatArray, *, knot_spacing: float) -
     roughness = np.diff(np.eye(basis.shape[1]), 2, axis=0) if basis.shape[1] > 2 else np.zeros((1, basis.shape[1]))
     penalty = 1e-2 * roughness.T @ roughness + 1e-9 * np.eye(basis.shape[1])
 
+    offset = np.log(widths / widths.mean())
+
     def value(b: FloatArray) -> float:
-        eta = np.clip(basis @ b, -60.0, 60.0)
+        eta = np.clip(basis @ b + offset, -60.0, 60.0)
         return float(np.exp(eta).sum() - counts @ eta + 0.5 * b @ penalty @ b)
 
     beta = np.full(basis.shape[1], np.log(counts.mean()))
     current = value(beta)
     for _ in range(60):
-        rate = np.exp(np.clip(basis @ beta, -60.0, 60.0))
+        rate = np.exp(np.clip(basis @ beta + offset, -60.0, 60.0))
         gradient = basis.T @ (counts - rate) - penalty @ beta
         step = np.linalg.solve((basis.T * rate) @ basis + penalty, gradient)
         factor = 1.0
@@ -147,5 +159,5 @@ def spline_smooth(sumw: FloatArray, sumw2: FloatArray, *, knot_spacing: float) -
         if current - new < 1e-9 * max(1.0, abs(current)):
             break
         current = new
-    smooth = np.exp(np.clip(basis @ beta, -60.0, 60.0)) * mean_weight
+    smooth = np.exp(np.clip(basis @ beta + offset, -60.0, 60.0)) * mean_weight
     return np.asarray(smooth * (sumw.sum() / smooth.sum()))
