@@ -21,6 +21,8 @@ except DarkfactoryError as error:
     sys.exit(f"error: {error}")
 
 CAMPAIGN = PLAN.name
+# imported by the workers at their start, so that the first chunks do not wait for it
+WARM = ("generate", "simulate", "skim", "trigger", "preselect", "model", "limits")
 LOG = "logs/{campaign}/"
 SAMPLE_LOG = LOG + "samples/{sample}/{block}/"
 ANALYSIS_LOG = LOG + "{search}/{dataset}/"
@@ -53,7 +55,7 @@ def start_run_cluster():
     """One cluster for the run, unless one is given by the environment."""
     if ENVIRONMENT in os.environ:
         return
-    handle = start_cluster(workflow.cores or 1, preload=["darkfactory.pipeline.warm"])
+    handle = start_cluster(workflow.cores or 1, preload=[f"darkfactory.pipeline.{stage}" for stage in WARM])
     os.environ[ENVIRONMENT] = str(handle.folder)
     # kept on the workflow object: the handle holds the pipe whose end is the cluster's end
     workflow.darkfactory_cluster = handle

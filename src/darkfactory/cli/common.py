@@ -71,9 +71,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(k for r in rows for k in r))
     cells = [names] + [[_text(r.get(n)) for n in names] for r in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells
-    )
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
 def _text(value: Any) -> str:

@@ -51,6 +51,6 @@ def show(campaign: str | None, config_dir: str, settings: tuple[str, ...]) -> No
 @click.option("--config-dir", default="config", show_default=True, help="Folder of YAML files.")
 def diff(first: str, second: str, config_dir: str) -> None:
     """Compare two campaigns after all merging."""
-    texts = [_resolved_text(load_campaign(n, config_dir=config_dir)).splitlines() for n in (first, second)]
-    for line in difflib.unified_diff(*texts, fromfile=first, tofile=second, lineterm="", n=2):
+    one, two = (_resolved_text(load_campaign(n, config_dir=config_dir)).splitlines() for n in (first, second))
+    for line in difflib.unified_diff(one, two, fromfile=first, tofile=second, lineterm="", n=2):
         click.echo(line)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from darkfactory.config.base import StrictModel
+from darkfactory.config.base import StrictModel, Tagged
 
-__all__ = ["CampaignConfig", "EventNumbers", "ExecutionConfig"]
+__all__ = ["CampaignConfig", "EventNumbers", "ExecutionConfig", "TriggerRates"]
 
 
 class EventNumbers(StrictModel):
@@ -33,6 +33,15 @@ class ExecutionConfig(StrictModel):
     """A stage fails when more of its chunks fail for good."""
 
 
+class TriggerRates(StrictModel):
+    """Rates of one period's menu."""
+
+    samples: tuple[str, ...] = Field(min_length=1)
+    """Samples without forcing and bias, each process once."""
+    luminosity_1e34: Tagged
+    """Instantaneous luminosity in 1e34 /cm2/s."""
+
+
 class CampaignConfig(StrictModel):
     """A file of config/campaigns, merged with the command line."""
 
@@ -49,7 +58,11 @@ class CampaignConfig(StrictModel):
     execution: ExecutionConfig = ExecutionConfig()
     data: Literal["pseudo", "asimov"] = "pseudo"
     """What stands for data: toys with a recorded seed, or the expectation itself."""
+    references: str = "references"
+    """Folder of published tables to compare with; what is not there is left out of figures."""
     look_elsewhere_toys: int = Field(default=0, ge=0)
     """Toys of the whole scan for the global significance; 0: only Gross-Vitells."""
+    trigger_rates: dict[str, TriggerRates] = Field(default_factory=dict)
+    """Periods whose menu's rates are worked out, and from which samples."""
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Deep overrides of search files: {zprime_invisible: {network: {...}}}."""

@@ -145,6 +145,9 @@ def load_campaign(
     used: list[str] = []
     for resolved in searches.values():
         used += [*resolved.backgrounds, *(h.sample for h in resolved.hypotheses.values())]
+    for period, rates in config.trigger_rates.items():
+        _choose(rates.samples, list(catalogue), f"trigger_rates.{period}.samples", where)
+        used += rates.samples
     samples = {
         s: validate(SampleConfig, catalogue[s], file=str(library.root / "samples.yaml"), where=s)
         for s in sorted(set(used))

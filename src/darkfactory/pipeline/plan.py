@@ -106,6 +106,18 @@ class Planner:
             self._menus[period] = menu.model_dump(mode="json", by_alias=True)
         return self._menus[period]
 
+    def rates(self, w: Wildcards) -> dict[str, Any]:
+        """Rates of a period's menu."""
+        config = self.campaign.config.trigger_rates[w["period"]]
+        detector = self.campaign.samples[config.samples[0]].detector
+        return {
+            "seed": self.campaign.config.seed,
+            "period": w["period"],
+            "menu": self.menu(w["period"]),
+            "beams": self.campaign.library.get("detectors", detector)["beams"],
+            "luminosity_1e34": config.luminosity_1e34.value,
+        }
+
     # What a search makes of it ------------------------------------------------------------------------------
 
     def period(self, w: Wildcards) -> str:
@@ -181,6 +193,7 @@ class Planner:
         config = self.campaign.searches[w["search"], w["dataset"]]
         return self._analysis(w) | {
             "templates": config.templates,
+            "trained": config.network is not None,
             "luminosity_uncertainty": config.data.luminosity_uncertainty.model_dump(mode="json"),
             "grid": self.grid(w),
             "data": self.campaign.config.data,

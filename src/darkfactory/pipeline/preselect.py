@@ -18,6 +18,7 @@ from darkfactory.pipeline.request import Request
 from darkfactory.select.preselect import preselect
 from darkfactory.store.arrays import read_arrays, write_table
 from darkfactory.trigger.emulate import line_weight
+from darkfactory.trigger.menu import Level
 
 __all__ = ["chunk", "run"]
 
@@ -35,6 +36,12 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         kept = kept * choice.plateau.value
     columns["weight_untriggered"] = columns["weight"]
     columns["weight"] = columns["weight"] * kept
+    lines = {
+        name: float(np.sum(columns["weight_untriggered"] * line_weight(columns[level], menu, level, [name])))
+        for level, names in _levels(choice)
+        for name in names
+    }
+    lines |= {"all": float(np.sum(columns["weight_untriggered"])), "any": float(np.sum(columns["weight"]))}
     n_minus_1 = [
         {"cut": h.cut, "observable": h.observable, "edges": h.edges.tolist(), "sumw": h.sumw.tolist()}
         for h in selected.n_minus_1
@@ -44,8 +51,12 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         "n_generated": item["n_generated"],
         "events": len(columns["weight"]),
         "sumw": float(np.sum(columns["weight"])),
-        "meta": item["meta"] | {"cutflow": selected.cutflow.to_dict(), "n_minus_1": n_minus_1},
+        "meta": item["meta"] | {"cutflow": selected.cutflow.to_dict(), "n_minus_1": n_minus_1, "trigger": lines},
     }
+
+
+def _levels(choice: TriggerChoice) -> list[tuple[Level, tuple[str, ...]]]:
+    return [("l1", choice.l1), ("hlt", choice.hlt)]
 
 
 def run(request: Request, backend: Backend, progress: Progress) -> None:

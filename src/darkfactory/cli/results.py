@@ -1,0 +1,120 @@
+"""Commands that read results: `cutflow`, `limit`, `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.cli.run import snakemake
+from darkfactory.config.points import parse_point, point_name
+from darkfactory.core.errors import UserError
+from darkfactory.core.files import read_json
+from darkfactory.pipeline.layout import path
+from darkfactory.store.tables import read_csv, read_reference
+
+__all__ = ["compare", "cutflow", "limit"]
+
+_LIMIT_COLUMNS = ("observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
+
+
+@click.command()
+@campaign_options
+@click.argument("search")
+@click.argument("dataset", required=False)
+def cutflow(campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None) -> None:
+    """Events left after each cut of SEARCH on DATASET, by sample."""
+    resolved = chosen_campaign(campaign, config_dir, settings)
+    w = find_dataset(resolved, search, dataset)
+    stored = read_json(path("cutflow", campaign=resolved.config.campaign, **w))
+    luminosity = stored["luminosity_fb"]
+    for sample, flow in stored["cutflows"].items():
+        rows = [
+            {"cut": name, "candidates": n, "expected events": sumw / flow["n_generated"] * luminosity}
+            for name, n, sumw in zip(flow["names"], flow["events"], flow["sumw"], strict=True)
+        ]
+        click.echo(f"{sample} ({flow['n_generated']} generated)\n{table(rows)}\n")
+
+
+def _point(text: str) -> str:
+    """A point's name from its name or from a mass in GeV."""
+    try:
+        return point_name({"mass": float(text)})
+    except ValueError:
+        parse_point(text)
+        return text
+
+
+@click.command()
+@campaign_options
+@click.option("--cores", default=2, show_default=True, help="Worker processes.")
+@click.argument("search")
+@click.argument("dataset")
+@click.argument("point")
+def limit(
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], cores: int, search: str, dataset: str, point: str
+) -> None:
+    """The limit of SEARCH on DATASET at one POINT (a name such as m0p50000, or a mass in GeV), on the grid or off."""
+    resolved = chosen_campaign(campaign, config_dir, settings)
+    w = find_dataset(resolved, search, dataset)
+    file = path("limits", campaign=resolved.config.campaign, block=_point(point), **w)
+    snakemake([file], campaign, config_dir, settings, cores)
+    rows = [
+        {k: r.get(k) for k in ("hypothesis", "point", "cl", "quantity", "unit", *_LIMIT_COLUMNS, "method", "status")}
+        for r in read_json(file)["limits"]
+    ]
+    click.echo(table(rows))
+
+
+@click.command()
+@campaign_options
+@click.option("--reference", type=click.Path(), required=True, help="CSV with columns mass_GeV and limit.")
+@click.option("--model", default=None, help="Model of couplings.csv; by default the first.")
+@click.option("--plain", is_flag=True, help="Compare limits.csv, not couplings.csv.")
+@click.argument("search")
+@click.argument("dataset", required=False)
+def compare(
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], reference: str, model: str | None, plain: bool,
+    search: str, dataset: str | None,
+) -> None:  # fmt: skip
+    """Our expected limits over a published table, by mass; the table is interpolated in log-log."""
+    resolved = chosen_campaign(campaign, config_dir, settings)
+    w = find_dataset(resolved, search, dataset)
+    if not Path(reference).exists():
+        raise UserError(f"{reference}: no such file; give a CSV with the columns mass_GeV and limit")
+    notes, published = read_reference(reference)
+    rows = read_csv(path("limits_csv" if plain else "couplings", campaign=resolved.config.campaign, **w))
+    if not plain:
+        models = list(dict.fromkeys(r["model"] for r in rows))
+        chosen = model or models[0]
+        if chosen not in models:
+            raise UserError(f"model {chosen!r} is not in couplings.csv; it has {models}")
+        rows = [r for r in rows if r["model"] == chosen]
+    found = compare_rows(rows, published)
+    click.echo(f"{notes.get('paper', reference)}, {notes.get('CL', '')} {notes.get('type', '')}")
+    click.echo(table(found))
+    ratios = np.array([r["expected/published"] for r in found])
+    if ratios.size:
+        within = float(np.mean((ratios > 0.5) & (ratios < 2.0)))
+        click.echo(f"median ratio {np.median(ratios):.3f}; {within:.0%} of {ratios.size} points within a factor 2")
+
+
+def compare_rows(rows: list[dict[str, object]], published: list[dict[str, object]]) -> list[dict[str, float]]:
+    """Rows of mass, ours, published and their ratio, inside the published range."""
+    ordered = sorted(published, key=lambda r: float(str(r["mass_GeV"])))
+    usable = [r for r in ordered if float(str(r["mass_GeV"])) > 0]
+    mass = np.log([float(str(r["mass_GeV"])) for r in usable])
+    value = np.log([float(str(r["limit"])) for r in usable])
+    result = []
+    for row in rows:
+        if row["expected"] is None:
+            continue
+        m = float(str(row["mass_gev"]))
+        if not np.exp(mass[0]) * (1 - 1e-9) <= m <= np.exp(mass[-1]) * (1 + 1e-9):
+            continue
+        theirs = float(np.exp(np.interp(np.log(m), mass, value)))
+        ours = float(str(row["expected"]))
+        result.append({"mass_gev": m, "expected": ours, "published": theirs, "expected/published": ours / theirs})
+    return result

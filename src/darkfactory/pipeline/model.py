@@ -1,0 +1,199 @@
+"""Stage `templates`: what all points of a search share, made on its grid.
+
+Signal shapes and resolution, binning, background expectation and the one pseudo-dataset; beside them the cutflow,
+the efficiencies and what the trigger kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from darkfactory.config.load import validate
+from darkfactory.config.points import parse_point
+from darkfactory.config.templates import TemplatesConfig
+from darkfactory.core.files import write_json
+from darkfactory.core.seeds import generator
+from darkfactory.execute.backends import Backend, tree_reduce
+from darkfactory.pipeline.parts import Progress
+from darkfactory.pipeline.request import Request, provenance
+from darkfactory.pipeline.selected import Located, concatenate, locate, point_items, read_folds, total_cutflow
+from darkfactory.records.histogram import Histogram
+from darkfactory.store.tables import write_csv
+from darkfactory.templates.background import build_background
+from darkfactory.templates.binning import Binning, build_binning
+from darkfactory.templates.fill import fill_region
+from darkfactory.templates.pseudodata import draw_observed
+from darkfactory.templates.shapes import SignalMeasurement, TemplatePoint, build_shape_model, measure_signal
+
+__all__ = ["ALL_FOLDS", "fill_point", "finish", "folds_of", "measure", "run"]
+
+ALL_FOLDS = (0, 1, 2, 3)
+TEMPLATE_FOLDS = (2, 3)
+
+
+def folds_of(spec: Mapping[str, Any]) -> tuple[int, ...]:
+    """Folds that templates may use: those that training and testing did not, where there was training."""
+    return TEMPLATE_FOLDS if spec["trained"] else ALL_FOLDS
+
+
+def measure(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    """Shape and efficiency of one signal point."""
+    config = validate(TemplatesConfig, request["spec"]["templates"], where="templates")
+    tables = [read_folds(p, item["folds"]) for p in item["paths"]]
+    columns = concatenate(tables)
+    point = TemplatePoint(item["hypothesis"], item["point"])
+    found = measure_signal(point, columns, config, n_generated=item["n_generated"], sigma_fb=item["sigma_fb"])
+    before = float(np.sum(columns["weight_untriggered"]))
+    return {
+        "measurement": None if found is None else found.to_dict(),
+        "candidates": len(columns["weight"]),
+        "selected_sumw": float(np.sum(columns["weight"])),
+        "trigger": float(np.sum(columns["weight"])) / before if before > 0 else None,
+    }
+
+
+def fill_point(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Histogram]:
+    """Histograms of one sample's point in every region, its parts added by the fixed tree."""
+    config = validate(TemplatesConfig, request["spec"]["templates"], where="templates")
+    binning = Binning.from_dict(item["binning"])
+    filled: dict[str, list[Histogram]] = {r.name: [] for r in config.regions}
+    for path, generated in zip(item["paths"], item["counts"], strict=True):
+        columns = read_folds(path, item["folds"])
+        for region in config.regions:
+            edges = binning.regions[region.name].edges
+            filled[region.name].append(fill_region(columns, region, edges, n_generated=generated))
+    return {name: tree_reduce(parts, lambda a, b: a + b) for name, parts in filled.items()}
+
+
+def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
+    """From measurements and backgrounds to the records that all points share, on one worker."""
+    job = Request.from_dict(request)
+    spec = job.spec
+    config = validate(TemplatesConfig, spec["templates"], where="templates")
+    measured = [SignalMeasurement.from_dict(m) for m in tables["measurements"]]
+    shapes = build_shape_model(measured, config)
+    binning = build_binning(shapes, config)
+    histograms: dict[str, dict[str, Histogram]] = {r.name: {} for r in config.regions}
+    errors = {}
+    for item in tables["backgrounds"]:
+        for region, histogram in fill_point(request, item | {"binning": binning.to_dict()}).items():
+            histograms[region][item["sample"]] = histogram
+        errors[item["sample"]] = item["sigma_err_fb"] / item["sigma_fb"] if item["sigma_fb"] > 0 else 0.0
+    background = build_background(histograms, binning, config, sigma_errors=errors)
+    stream = ("observed", spec["search"], spec["dataset"])
+    rng = generator(spec["seed"], *stream) if spec["data"] == "pseudo" else None
+    observed = draw_observed(background, spec["luminosity_fb"], rng=rng, seed="/".join(stream))
+    write_json(
+        job.output("model"),
+        {
+            "shapes": shapes.to_dict(),
+            "binning": binning.to_dict(),
+            "background": background.to_dict(),
+            "sigma_fb": {f"{p['hypothesis']}/{p['point']}": p["sigma_fb"] for p in tables["points"]},
+            "provenance": provenance(job),
+        },
+    )
+    write_json(job.output("observed"), observed.to_dict() | {"provenance": provenance(job)})
+
+
+def _equivalent_luminosity(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Effective simulated candidates of a background over its selected cross-section."""
+    tables = [read_folds(p, item["folds"])["weight"] for p in item["paths"]]
+    weight = np.concatenate(tables)
+    sumw, sumw2 = float(np.sum(weight)), float(np.sum(weight * weight))
+    selected = sumw / item["n_generated"]
+    return {
+        "generated": item["n_all"],
+        "sigma_fb": item["sigma_fb"],
+        "sigma_err_fb": item["sigma_err_fb"],
+        "candidates": len(weight),
+        "selected_fb": selected,
+        "equivalent_luminosity_fb": sumw**2 / sumw2 / selected if sumw2 > 0 and selected > 0 else None,
+    }
+
+
+def _cutflows(found: Sequence[Located]) -> dict[str, Any]:
+    flows: dict[str, Any] = {}
+    for one in found:
+        for point in one.manifest.points():
+            name = one.manifest.sample if point == "all" else f"{one.manifest.sample}/{point}"
+            parts = one.manifest.of(point)
+            flows[name] = total_cutflow(parts).to_dict() | {"n_generated": sum(p.n_generated for p in parts)}
+    return flows
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Measure all signals, then make what the points share."""
+    spec = request.spec
+    plain = request.to_dict()
+    folds = folds_of(spec)
+    signals, backgrounds = locate(request.input_list("signals")), locate(request.input_list("backgrounds"))
+    of_sample = {sample: hypothesis for hypothesis, sample in spec["signals"].items()}
+    wanted = {(h, p) for h, points in spec["grid"].items() for p in points}
+    items = [i | {"hypothesis": of_sample[i["sample"]]} for i in point_items(signals, folds)]
+    items = [i for i in items if (i["hypothesis"], i["point"]) in wanted]
+    what = f"templates {spec['search']}/{spec['dataset']}"
+    tasks = [("darkfactory.pipeline.model:measure", (plain, item)) for item in items]
+    measured = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} signal points"))
+    tables = {
+        "measurements": [m["measurement"] for m in measured if m["measurement"] is not None],
+        "backgrounds": point_items(backgrounds, folds),
+        "points": items,
+    }
+    backend.map([("darkfactory.pipeline.model:finish", (plain, tables))])
+    rows, triggers = [], {}
+    for item, m in zip(items, measured, strict=True):
+        found = m["measurement"] or {}
+        axes = parse_point(item["point"])
+        selected = m["selected_sumw"] / item["n_generated"]
+        fit = found.get("fit") or {}
+        rows.append(
+            {
+                "hypothesis": item["hypothesis"],
+                "point": item["point"],
+                "mass_gev": axes["mass"],
+                "width": axes.get("width"),
+                "sigma_fb": item["sigma_fb"],
+                "sigma_err_fb": item["sigma_err_fb"],
+                "generated": item["n_all"],
+                "candidates": m["candidates"],
+                "efficiency": selected / item["sigma_fb"],
+                "trigger_efficiency": m["trigger"],
+                "region": found.get("region"),
+                "resolution": fit.get("sigma68"),
+            }
+        )
+        triggers[f"{item['hypothesis']}/{item['point']}"] = m["trigger"]
+    write_csv(request.output("efficiency"), rows)
+    samples = {i["sample"]: _equivalent_luminosity(i) for i in tables["backgrounds"]}
+    flows = {
+        "cutflows": _cutflows([*signals, *backgrounds]),
+        "backgrounds": samples,
+        "luminosity_fb": spec["luminosity_fb"],
+    }
+    write_json(request.output("cutflow"), flows | {"provenance": provenance(request)})
+    lines = _line_efficiencies(signals, wanted, of_sample)
+    write_json(request.output("trigger"), {"selected": triggers, "lines": lines, "provenance": provenance(request)})
+
+
+def _line_efficiencies(
+    signals: Sequence[Located], wanted: set[tuple[str, str]], of_sample: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """Fraction of the preselected weight that each of the search's lines keeps, by point."""
+    result: dict[str, dict[str, float]] = {}
+    for one in signals:
+        hypothesis = of_sample[one.manifest.sample]
+        for point in one.manifest.points():
+            if (hypothesis, point) not in wanted:
+                continue
+            sums: dict[str, float] = {}
+            for part in one.manifest.of(point):
+                for line, value in part.meta["trigger"].items():
+                    sums[line] = sums.get(line, 0.0) + float(value)
+            total = sums.pop("all", 0.0)
+            if total > 0:
+                result[f"{hypothesis}/{point}"] = {line: v / total for line, v in sums.items()}
+    return result

@@ -1,0 +1,93 @@
+"""Reading what the select stage left: candidates of a point, with what normalises them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkfactory.pipeline.parts import read_manifest
+from darkfactory.records.cutflow import Cutflow
+from darkfactory.records.manifest import Manifest, Part
+from darkfactory.store.arrays import read_table
+
+__all__ = ["Located", "events_in_folds", "locate", "point_items", "read_folds", "sigma", "total_cutflow"]
+
+N_FOLDS = 4
+
+
+@dataclass(frozen=True)
+class Located:
+    """A manifest and the folder that its parts are relative to."""
+
+    manifest: Manifest
+    folder: Path
+
+
+def locate(paths: Sequence[Path]) -> list[Located]:
+    """Read manifests."""
+    return [Located(read_manifest(p), p.parent) for p in paths]
+
+
+def events_in_folds(n: int, folds: Sequence[int]) -> int:
+    """Generated events of a chunk of ``n`` whose fold (index modulo 4) is in ``folds``.
+
+    Example:
+        >>> events_in_folds(10, (2, 3)), events_in_folds(10, (0, 1, 2, 3))
+        (4, 10)
+    """
+    return sum((n - f + N_FOLDS - 1) // N_FOLDS for f in folds)
+
+
+def read_folds(path: str | Path, folds: Sequence[int]) -> dict[str, np.ndarray]:
+    """Candidates of one part in some folds."""
+    columns = read_table(path)
+    keep = np.isin(columns["fold"], np.asarray(folds))
+    return {name: values[keep] for name, values in columns.items()}
+
+
+def sigma(parts: Sequence[Part]) -> tuple[float, float]:
+    """Cross-section and its error in fb, of the gridpack that all parts come from."""
+    meta = parts[0].meta
+    return float(meta["sigma_fb"]), float(meta["sigma_err_fb"])
+
+
+def point_items(found: Sequence[Located], folds: Sequence[int]) -> list[dict[str, Any]]:
+    """One JSON-like item per point: sample, paths, generated events in the folds, cross-section."""
+    items = []
+    for one in found:
+        for point in one.manifest.points():
+            parts = one.manifest.of(point)
+            value, error = sigma(parts)
+            items.append(
+                {
+                    "sample": one.manifest.sample,
+                    "point": point,
+                    "paths": [str(one.folder / p.path) for p in parts],
+                    "counts": [events_in_folds(p.n_generated, folds) for p in parts],
+                    "n_generated": sum(events_in_folds(p.n_generated, folds) for p in parts),
+                    "n_all": sum(p.n_generated for p in parts),
+                    "sigma_fb": value,
+                    "sigma_err_fb": error,
+                    "folds": list(folds),
+                }
+            )
+    return items
+
+
+def total_cutflow(parts: Sequence[Part], key: str = "cutflow") -> Cutflow:
+    """Cutflow of all parts of a point."""
+    return Cutflow.total([Cutflow.from_dict(p.meta[key]) for p in parts])
+
+
+def concatenate(tables: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Join tables in order.
+
+    Example:
+        >>> concatenate([{"x": np.ones(1)}, {"x": np.zeros(1)}])["x"].tolist()
+        [1.0, 0.0]
+    """
+    return {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}

@@ -1,0 +1,82 @@
+"""Stage: HistFactory workspaces of the points of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from darkfactory.config.load import validate
+from darkfactory.config.templates import TemplatesConfig
+from darkfactory.core.files import read_json, write_json
+from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.model import fill_point, folds_of
+from darkfactory.pipeline.parts import Progress
+from darkfactory.pipeline.request import Request, provenance
+from darkfactory.pipeline.selected import locate, point_items
+from darkfactory.templates.background import BackgroundModel
+from darkfactory.templates.binning import Binning
+from darkfactory.templates.build import build_templates
+from darkfactory.templates.pseudodata import Observed
+from darkfactory.templates.shapes import ShapeModel, TemplatePoint
+from darkfactory.templates.signal import SignalSample
+from darkfactory.templates.workspace import build_workspaces
+
+__all__ = ["point_workspace", "run"]
+
+
+def point_workspace(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    """The workspace of one point, from the search's records and its own sample."""
+    job = Request.from_dict(request)
+    spec = job.spec
+    config = validate(TemplatesConfig, spec["templates"], where="templates")
+    model = read_json(job.input("model"))
+    binning = Binning.from_dict(model["binning"])
+    point = TemplatePoint(item["hypothesis"], item["point"])
+    samples = None
+    region = config.region_of(point.mass)
+    if config.signal == "simulation" and region is not None:
+        histogram = fill_point(request, {**item, "binning": model["binning"]})[region.name]
+        samples = {point.key: SignalSample(histogram, item["sigma_fb"], item["sigma_err_fb"])}
+    luminosity = spec["luminosity_fb"]
+    templates = build_templates(
+        [point],
+        ShapeModel.from_dict(model["shapes"]),
+        binning,
+        BackgroundModel.from_dict(model["background"]),
+        config,
+        luminosity,
+        samples=samples,
+    )
+    built = build_workspaces(
+        templates,
+        Observed.from_dict(read_json(job.input("observed"))),
+        [point],
+        config,
+        luminosity,
+        luminosity_uncertainty=spec["luminosity_uncertainty"]["value"],
+        label=f"{spec['search']}/{spec['dataset']}",
+    )
+    return {
+        "points": {k: w.to_dict() for k, w in built.points.items()},
+        "excluded": dict(built.excluded),
+    }
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Workspaces of all points of the block, each as it would be alone."""
+    spec = request.spec
+    of_sample = {sample: hypothesis for hypothesis, sample in spec["signals"].items()}
+    items = [
+        i | {"hypothesis": of_sample[i["sample"]]}
+        for i in point_items(locate(request.input_list("signals")), folds_of(spec))
+    ]
+    items = [i for i in items if i["point"] in spec["block"].get(i["hypothesis"], [])]
+    plain = request.to_dict()
+    tasks = [("darkfactory.pipeline.workspace:point_workspace", (plain, item)) for item in items]
+    what = f"workspace {spec['search']}/{spec['dataset']}"
+    made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} points"))
+    value: dict[str, Any] = {"points": {}, "excluded": {}, "provenance": provenance(request)}
+    for one in made:
+        value["points"] |= one["points"]
+        value["excluded"] |= one["excluded"]
+    write_json(request.output("workspace"), value)

@@ -1,0 +1,83 @@
+"""Small tables as CSV: empty cells for what is missing, numbers by their shortest round-trip form."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from darkfactory.core.errors import InputError
+from darkfactory.core.files import write_text
+
+__all__ = ["read_csv", "read_reference", "write_csv"]
+
+
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Write rows; columns in the order of their first appearance unless given."""
+    names = list(columns) if columns is not None else list(dict.fromkeys(k for r in rows for k in r))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow(
+            ["" if row.get(n) is None else repr(row[n]) if isinstance(row[n], float) else row[n] for n in names]
+        )
+    write_text(path, out.getvalue())
+
+
+def _value(text: str) -> Any:
+    if text == "":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def read_csv(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a CSV file with comment lines (#) left out; numbers as numbers, empty cells as None.
+
+    Raises:
+        InputError: no such file, or a row of another length than the header.
+    """
+    try:
+        text = Path(path).read_text()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run the stage that makes it first") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise InputError(f"{path}: holds no table")
+    reader = csv.reader(lines)
+    header = next(reader)
+    rows = []
+    for number, cells in enumerate(reader, start=2):
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}: row {number} has {len(cells)} cells, the header has {len(header)}; mend the file"
+            )
+        rows.append({name: _value(cell) for name, cell in zip(header, cells, strict=True)})
+    return rows
+
+
+def read_reference(path: str | Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """A published table: its comment lines as a mapping of provenance, and its rows.
+
+    Raises:
+        InputError: as :func:`read_csv`, or no columns ``mass_GeV`` and ``limit``.
+    """
+    rows = read_csv(path)
+    missing = [c for c in ("mass_GeV", "limit") if c not in rows[0]]
+    if missing:
+        raise InputError(f"{path}: a reference table needs the columns mass_GeV and limit; it has {list(rows[0])}")
+    notes: dict[str, str] = {}
+    for line in Path(path).read_text().splitlines():
+        if line.startswith("#"):
+            key, _, text = line.lstrip("# ").partition(":")
+            notes[key.strip()] = text.strip()
+    return notes, rows
