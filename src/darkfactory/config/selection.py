@@ -149,6 +149,9 @@ class TrainingConfig(Sourced):
     """Significance of a discovery in the Punzi figure of merit."""
     punzi_b: float = Field(default=1.28155, gt=0)
     """One-sided confidence of the limit, as a normal quantile (1.28155: 90 %)."""
+    background_error: float = Field(default=1.0, ge=0)
+    """Standard deviations of the simulated background added to it in the figure of merit that is optimised, so that
+    removing the last few heavy events of a window does not pay; 0 as in the Punzi-net paper."""
     average: Literal["log", "linear"] = "log"
     """Over hypotheses: mean of log sigma_min (every mass counts alike) or mean of sigma_min."""
     max_events: int = Field(default=200_000, ge=100)
