@@ -256,6 +256,7 @@ def load_menu(name: str, directory: str | Path, overrides: Mapping[str, Any] | N
     """
     directory = Path(directory)
     library = Library(directory.parent)
-    file = str(library.path(directory.name, name))
+    # relative: the menu is part of job digests, which must not depend on where the folder is
+    file = f"{directory.name}/{name}.yaml"
     merged = deep_merge(library.get(directory.name, name), overrides or {}, {"name": name, "file": file})
     return validate(TriggerMenu, merged, file=file)

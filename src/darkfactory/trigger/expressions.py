@@ -247,6 +247,8 @@ class _Compiler:
 
     def _range(self, node: ast.AST) -> tuple[int, int]:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            if ".." not in self.text[node.left.end_col_offset : node.right.col_offset]:
+                raise self.error("after 'in' come whole numbers or ranges; write 4..14", node)
             low, high = self._integer(node.left), self._integer(node.right)
             if low > high:
                 raise self.error(f"the range {low}..{high} is empty; write the smaller end first", node)

@@ -9,12 +9,14 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from darkfactory.config.load import deep_merge
-from darkfactory.config.trigger import TriggerMenu, load_menu
+from darkfactory.config.library import Library
+from darkfactory.config.load import deep_merge, validate
+from darkfactory.config.trigger import TriggerMenu
 from darkfactory.events.schema import CLUSTER, KLM_CLUSTER, TRACK, zip_checked
 from darkfactory.physics.beams import BeamFrame, beam_frame
 
 MENUS = Path(__file__).parents[3] / "config" / "triggers"
+LIBRARY = Library(MENUS.parent)
 FRAME: BeamFrame = beam_frame(7.004, 4.002, 0.0415)
 # perfect objects: what a line decides then follows from geometry and thresholds alone
 PERFECT: dict[str, Any] = {
@@ -34,7 +36,13 @@ PERFECT: dict[str, Any] = {
 
 
 def menu(name: str = "belle2_run2", **overrides: Any) -> TriggerMenu:
-    return load_menu(name, MENUS, deep_merge(PERFECT, overrides))
+    return shipped(name, deep_merge(PERFECT, overrides))
+
+
+def shipped(name: str, *overrides: dict[str, Any]) -> TriggerMenu:
+    """As ``load_menu``, but every file is read once in a session."""
+    merged = deep_merge(LIBRARY.get("triggers", name), *overrides, {"name": name, "file": f"triggers/{name}.yaml"})
+    return validate(TriggerMenu, merged, file=f"triggers/{name}.yaml")
 
 
 def lab_angles(theta_cms: float, phi_cms: float) -> tuple[float, float, float]:
