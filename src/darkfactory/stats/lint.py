@@ -1,0 +1,162 @@
+"""What looks wrong with a workspace before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from darkfactory.config.statistics import LintConfig
+
+__all__ = ["lint_workspace", "signal_and_background", "signal_region_background"]
+
+
+def signal_and_background(spec: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Nominal signal (samples scaled by the parameter of interest) and background over all bins of a workspace.
+
+    Example:
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [9.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [8.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> s, b = signal_and_background(spec)
+        >>> s.tolist(), b.tolist()
+        ([3.0], [9.0])
+    """
+    poi = spec["measurements"][0]["config"]["poi"]
+    signal: list[np.ndarray] = []
+    background: list[np.ndarray] = []
+    for channel in spec["channels"]:
+        nbins = max((len(s["data"]) for s in channel["samples"]), default=0)
+        s_sum, b_sum = np.zeros(nbins), np.zeros(nbins)
+        for sample in channel["samples"]:
+            values = np.zeros(nbins)
+            values[: len(sample["data"])] = sample["data"]
+            if any(m["type"] == "normfactor" and m["name"] == poi for m in sample["modifiers"]):
+                s_sum += values
+            else:
+                b_sum += values
+        signal.append(s_sum)
+        background.append(b_sum)
+    return np.concatenate(signal), np.concatenate(background)
+
+
+def signal_region_background(spec: Mapping[str, Any], content: float = 0.9545) -> float:
+    """Expected background in the smallest set of bins that holds a given fraction of the signal.
+
+    Args:
+        spec: complete workspace.
+        content: fraction of the signal, by default that within two standard deviations of a peak.
+
+    Returns:
+        Events; all of the background where there is no signal.
+
+    Example:
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [0.0, 3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [9.0, 2.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [8.0, 2.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> signal_region_background(spec)
+        2.0
+    """
+    s, b = signal_and_background(spec)
+    total = float(s.sum())
+    if total <= 0:
+        return float(np.maximum(b, 0).sum())
+    order = np.argsort(-s, kind="stable")
+    cumulative = np.cumsum(s[order]) / total
+    last = int(np.searchsorted(cumulative, content * (1 - 1e-12))) + 1
+    return float(np.maximum(b[order[:last]], 0).sum())
+
+
+def _mc_warnings(name: str, channel: Mapping[str, Any], poi: str, config: LintConfig) -> list[str]:
+    """Bins whose staterror says that fewer MC events stand behind the background than asked for."""
+    nbins = len(channel["samples"][0]["data"])
+    total, variance = np.zeros(nbins), np.zeros(nbins)
+    for sample in channel["samples"]:
+        if any(m["type"] == "normfactor" and m["name"] == poi for m in sample["modifiers"]):
+            continue
+        for mod in sample["modifiers"]:
+            if mod["type"] == "staterror":
+                total += np.asarray(sample["data"], dtype=float)
+                variance += np.asarray(mod["data"], dtype=float) ** 2
+    asked = (total > config.negligible) & (variance > 0)
+    effective = np.where(asked, total**2 / np.where(variance > 0, variance, 1.0), np.inf)
+    few = asked & (effective < config.effective_over_expected * total)
+    if not few.any():
+        return []
+    worst = int(np.argmin(np.where(few, effective / np.where(total > 0, total, 1.0), np.inf)))
+    return [
+        f"{name}: {int(few.sum())} of {nbins} bins have fewer effective MC events than "
+        f"{config.effective_over_expected:g} times their expected background; worst is bin {worst} with "
+        f"{effective[worst]:.3g} for {total[worst]:.3g} expected; generate more, or bias generation towards it"
+    ]
+
+
+def lint_workspace(spec: Mapping[str, Any], config: LintConfig | None = None) -> list[str]:
+    """Warnings about a complete workspace: what, where, the value and what to do.
+
+    Args:
+        spec: complete workspace.
+        config: thresholds.
+
+    Returns:
+        Warnings, none for a sound workspace.
+
+    Example:
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [0.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [1.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> lint_workspace(spec)[0]
+        'sr: 1 of 1 bins have data or signal but no background (first: bin 0); widen the bins or smooth the template'
+    """
+    config = config or LintConfig()
+    poi = spec["measurements"][0]["config"]["poi"]
+    observed = {o["name"]: np.asarray(o["data"], dtype=float) for o in spec["observations"]}
+    warnings: list[str] = []
+    signal_all, background_all = signal_and_background(spec)
+    if not float(np.abs(signal_all).sum()) > 0:
+        warnings.append(f"no sample with parameter of interest {poi!r} has any event: no limit is possible")
+    for channel in spec["channels"]:
+        name = channel["name"]
+        one = {**spec, "channels": [channel]}
+        signal, background = signal_and_background(one)
+        counts = observed.get(name, np.zeros_like(signal))
+        empty = (background == 0) & ((counts > 0) | (signal > 0))
+        if empty.any():
+            warnings.append(
+                f"{name}: {int(empty.sum())} of {len(empty)} bins have data or signal but no background "
+                f"(first: bin {int(np.argmax(empty))}); widen the bins or smooth the template"
+            )
+        for sample in channel["samples"]:
+            values = np.asarray(sample["data"], dtype=float)
+            if not np.isfinite(values).all():
+                warnings.append(f"{name}.{sample['name']}: values that are no finite numbers; rebuild the template")
+            if (values < 0).any():
+                worst = int(np.argmin(values))
+                warnings.append(
+                    f"{name}.{sample['name']}: {int((values < 0).sum())} negative bins (worst: bin {worst} with "
+                    f"{values[worst]:.3g}); merge bins or drop the negative weights"
+                )
+            for mod in sample["modifiers"]:
+                if mod["type"] == "histosys":
+                    low = min(min(mod["data"]["hi_data"], default=0.0), min(mod["data"]["lo_data"], default=0.0))
+                    if low < 0:
+                        warnings.append(
+                            f"{name}.{sample['name']}: variation {mod['name']!r} goes down to {low:.3g}; "
+                            "a negative varied bin is no expectation, make the variation relative"
+                        )
+        warnings += _mc_warnings(name, channel, poi, config)
+    under = float((signal_all * background_all).sum() / signal_all.sum()) if signal_all.sum() > 0 else 0.0
+    peak = float((signal_all**2).sum() / signal_all.sum()) if signal_all.sum() > 0 else 0.0
+    if under > 0 and peak > config.signal_over_background * under:
+        warnings.append(
+            f"one unit of signal is {peak / under:.3g} times the background under it; "
+            "scale the signal to about the square root of the background"
+        )
+    return warnings
