@@ -12,7 +12,7 @@ from darkfactory.config.resolve import Campaign
 from darkfactory.core.digest import code_digest
 from darkfactory.pipeline.layout import path
 
-__all__ = ["Planner", "stage_code"]
+__all__ = ["Planner", "stage_code", "tagged"]
 
 Wildcards = Mapping[str, str]
 
@@ -26,6 +26,25 @@ def stage_code(stage: str) -> str:
         True
     """
     return code_digest(f"darkfactory.pipeline.{stage}")
+
+
+def tagged(value: Any, source: str, where: str = "") -> list[dict[str, Any]]:
+    """All numbers of a source inside a configuration, with their paths.
+
+    Example:
+        >>> tagged({"a": {"eff": {"value": 0.9, "source": "assumed"}}}, "assumed")
+        [{'where': 'a.eff', 'value': 0.9, 'source': 'assumed', 'note': ''}]
+    """
+    found: list[dict[str, Any]] = []
+    if isinstance(value, Mapping):
+        if value.get("source") == source and "value" in value:
+            return [{"where": where, "value": value["value"], "source": source, "note": value.get("note", "")}]
+        for key, inner in value.items():
+            found += tagged(inner, source, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            found += tagged(inner, source, f"{where}[{i}]")
+    return found
 
 
 class Planner:
@@ -227,6 +246,43 @@ class Planner:
         """Couplings of a dataset."""
         config = self.campaign.searches[w["search"], w["dataset"]]
         return self._analysis(w) | {"interpretation": config.interpretation}
+
+    def figures(self, w: Wildcards) -> dict[str, Any]:
+        """Figures of a dataset."""
+        samples = self.campaign.samples
+        return self.interpret(w) | {
+            "data": self.campaign.config.data,
+            "references": self.campaign.config.references,
+            "labels": {name: config.label or name for name, config in samples.items()},
+        }
+
+    def report(self, w: Wildcards) -> dict[str, Any]:
+        """The report page of the campaign."""
+        config, library = self.campaign.config, self.campaign.library
+        assumed: dict[str, list[dict[str, Any]]] = {}
+        for sample in self.campaign.samples.values():
+            for kind, name in (("detectors", sample.detector), ("processes", sample.process)):
+                assumed[f"{kind}/{name}"] = tagged(library.get(kind, name), "assumed")
+        for (search, dataset), resolved in self.campaign.searches.items():
+            assumed[f"searches/{search}, {dataset}"] = tagged(resolved.model_dump(mode="json"), "assumed")
+            assumed[f"period {resolved.data.period}"] = tagged(self.menu(resolved.data.period), "assumed")
+        return {
+            "campaign": config.campaign,
+            "description": config.description,
+            "seed": config.seed,
+            "data": config.data,
+            "searches": [
+                {
+                    "search": s,
+                    "dataset": d,
+                    "title": c.title,
+                    "luminosity_fb": c.data.luminosity,
+                    "reference": c.data.reference,
+                }
+                for (s, d), c in self.campaign.searches.items()
+            ],
+            "assumed": {name: rows for name, rows in assumed.items() if rows},
+        }
 
     # Paths --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,35 @@
+"""Stage: from cross-section limits to couplings."""
+
+from __future__ import annotations
+
+from darkfactory.config.interpretation import InterpretationConfig
+from darkfactory.config.load import validate
+from darkfactory.execute.backends import Backend
+from darkfactory.interpret.couplings import coupling_rows
+from darkfactory.pipeline.parts import Progress
+from darkfactory.pipeline.request import Request
+from darkfactory.store.tables import read_csv, write_csv
+
+__all__ = ["COLUMNS", "finish", "run"]
+
+COLUMNS = (
+    "model", "coupling", "search", "dataset", "hypothesis", "point", "mass_gev", "width", "quantity", "unit",
+    "observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2", "lower", "upper",
+    "cl", "method", "scale", "p0_local", "z_local", "status", "data",
+)  # fmt: skip
+"""Columns of couplings.csv."""
+
+
+def finish(request: dict[str, object]) -> None:
+    """Translate the whole scan, on one worker."""
+    job = Request.from_dict(request)
+    config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
+    rates = {(r["hypothesis"], r["point"]): float(r["sigma_fb"]) for r in read_csv(job.input("efficiency"))}
+    rows = coupling_rows(read_csv(job.input("limits_csv")), rates, config)
+    write_csv(job.output("couplings"), rows, COLUMNS)
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Couplings of all models."""
+    backend.map([("darkfactory.pipeline.interpret:finish", (request.to_dict(),))])
+    progress(f"interpret {request.spec['search']}/{request.spec['dataset']}: done")

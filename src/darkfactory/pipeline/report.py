@@ -1,0 +1,138 @@
+"""Stage: the report page of a campaign and its manifest, from JSON and CSV only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from darkfactory.core.files import atomic_path, read_json, write_json, write_text
+from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.parts import Progress
+from darkfactory.pipeline.request import Request, provenance
+from darkfactory.report.page import FigureEntry, Section, render_page
+from darkfactory.report.spectra import bars_figure
+from darkfactory.report.style import DATA_LABELS, style
+from darkfactory.store.tables import read_csv
+
+__all__ = ["finish", "run"]
+
+Row = Mapping[str, Any]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _coupling_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    keep = ("model", "point", "expected", "observed", "cl", "method", "status")
+    return [{k: r[k] for k in keep} for r in rows]
+
+
+def _background_table(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "background": name,
+            "generated": b["generated"],
+            "cross-section [pb]": b["sigma_fb"] / 1e3,
+            "selected candidates": b["candidates"],
+            "expected events": b["selected_fb"] * stored["luminosity_fb"],
+            "equivalent luminosity [/fb]": b["equivalent_luminosity_fb"],
+        }
+        for name, b in stored["backgrounds"].items()
+    ]
+
+
+def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
+    base = Path(job.spec["root"]) / entry["search"] / entry["dataset"]
+    figures = [
+        FigureEntry(os.path.relpath(base / "figures" / f["file"], folder), f["caption"])
+        for f in read_json(base / "figures" / "index.json")["figures"]
+    ]
+    limits = read_csv(base / "limits.csv")
+    status: dict[str, int] = {}
+    for row in limits:
+        status[row["status"]] = status.get(row["status"], 0) + 1
+    scan = read_json(base / "scan.json")
+    notes = [
+        f"Data: {DATA_LABELS[job.spec['data']]}; nothing here is a measurement. Luminosity "
+        f"{entry['luminosity_fb']:g} /fb. Limits by status: {status}.",
+    ]
+    if entry["reference"]:
+        notes.append(f"Setting of {entry['reference']}.")
+    tables: dict[str, Sequence[Row]] = {
+        "Backgrounds": _background_table(read_json(base / "cutflow.json")),
+        "Scan": [{k: v for k, v in scan.items() if not isinstance(v, dict | list)}],
+        "Couplings": _coupling_table(read_csv(base / "couplings.csv")),
+    }
+    return Section(
+        f"{entry['search']}-{entry['dataset']}", f"{entry['search']} / {entry['dataset']}", notes, figures, tables
+    )
+
+
+def _rates(path: Path, folder: Path) -> Section:
+    stored = read_json(path)
+    figures = []
+    with style():
+        for level in ("l1", "hlt"):
+            rates = {r["line"]: r["rate_hz"] for r in stored[level]["lines"] if r["rate_hz"] > 0}
+            if not rates:
+                continue
+            limit = stored[level]["limit_hz"]
+            title = f"{stored['menu']}, {level.upper()}: {stored[level]['total_hz']:.0f} Hz in all"
+            if limit:
+                title += f", limit {limit / 1e3:g} kHz"
+            figure = bars_figure(rates, xlabel="rate after prescale [Hz]", title=title)
+            file = folder / f"rates_{stored['period']}_{level}.png"
+            with atomic_path(file) as tmp:
+                figure.savefig(tmp, format="png")
+            figures.append(FigureEntry(file.name, f"Rates of the {level.upper()} lines in {stored['period']}"))
+    rows = [
+        {"level": level, "process": p, "rate [Hz]": v}
+        for level in ("l1", "hlt")
+        for p, v in sorted(stored[level]["processes_hz"].items(), key=lambda i: -i[1])
+    ]
+    note = f"At {stored['luminosity_1e34']:g}e34 /cm2/s, from collisions only; beam background adds to this."
+    return Section(
+        f"rates-{stored['period']}", f"Trigger rates, {stored['period']}", [note], figures, {"By process": rows}
+    )
+
+
+def finish(request: Mapping[str, Any]) -> None:
+    """Write the page and the manifest, on one worker."""
+    job = Request.from_dict(request)
+    page = job.output("report")
+    folder = page.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    sections = [_dataset(job, entry, folder) for entry in job.spec["searches"]]
+    sections += [_rates(path, folder) for path in job.input_list("rates")]
+    made = provenance(job)
+    sections.append(
+        Section(
+            "assumed",
+            "Numbers that are assumed",
+            ["What these results rest on without a published or measured value."],
+            tables={name: rows for name, rows in job.spec["assumed"].items()},
+        )
+    )
+    versions = [{"package": k, "version": v} for k, v in made["versions"].items()]
+    seeds = [{"campaign": job.spec["campaign"], "seed": job.spec["seed"], "configuration": made["key"]}]
+    sections.append(Section("provenance", "Seeds and versions", tables={"Seed": seeds, "Versions": versions}))
+    title = f"darkfactory: campaign {job.spec['campaign']}"
+    write_text(page, render_page(title, job.spec["description"], sections))
+    results = {}
+    for entry in job.spec["searches"]:
+        base = Path(job.spec["root"]) / entry["search"] / entry["dataset"]
+        for name in ("limits.csv", "couplings.csv", "scan.json", "cutflow.json", "efficiency.csv"):
+            results[f"{entry['search']}/{entry['dataset']}/{name}"] = _digest(base / name)
+    write_json(job.output("manifest"), {"results": results, "provenance": made})
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """The page of the campaign."""
+    root = str(request.output("manifest").parent)
+    job = Request(request.stage, request.inputs, request.outputs, {**request.spec, "root": root}, request.code)
+    backend.map([("darkfactory.pipeline.report:finish", (job.to_dict(),))])
+    progress("report: done")
