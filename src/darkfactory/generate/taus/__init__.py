@@ -1,0 +1,1 @@
+"""Tau decays with full spin correlations."""
