@@ -3,7 +3,10 @@
 
 def of_all_datasets(name):
     """A result of every dataset of the campaign."""
-    return [PLAN.analysis_path(name, {"search": s, "dataset": d}) for s, d in PLAN.campaign.searches]
+    return [
+        PLAN.analysis_path(name, {"search": s, "dataset": d})
+        for s, d in PLAN.campaign.searches
+    ]
 
 
 rule limits_all:

@@ -55,7 +55,9 @@ def start_run_cluster():
     """One cluster for the run, unless one is given by the environment."""
     if ENVIRONMENT in os.environ:
         return
-    handle = start_cluster(workflow.cores or 1, preload=[f"darkfactory.pipeline.{stage}" for stage in WARM])
+    handle = start_cluster(
+        workflow.cores or 1, preload=[f"darkfactory.pipeline.{stage}" for stage in WARM]
+    )
     os.environ[ENVIRONMENT] = str(handle.folder)
     # kept on the workflow object: the handle holds the pipe whose end is the cluster's end
     workflow.darkfactory_cluster = handle

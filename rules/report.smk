@@ -17,7 +17,10 @@ def figures_of_campaign(wildcards):
 
 def rates_of_campaign(wildcards):
     """Trigger rates of the campaign's periods."""
-    return [PATTERNS["rates"].format(campaign=CAMPAIGN, period=p) for p in PLAN.campaign.config.trigger_rates]
+    return [
+        PATTERNS["rates"].format(campaign=CAMPAIGN, period=p)
+        for p in PLAN.campaign.config.trigger_rates
+    ]
 
 
 rule figures:

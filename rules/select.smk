@@ -32,7 +32,8 @@ rule preselect:
     log:
         ANALYSIS_LOG + "preselect.{sample}.{block}.log",
     benchmark:
-        ANALYSIS_LOG.replace("logs/", "logs/benchmarks/", 1) + "preselect.{sample}.{block}.tsv"
+        ANALYSIS_LOG.replace("logs/", "logs/benchmarks/", 1)
+        + "preselect.{sample}.{block}.tsv"
     threads: 1
     params:
         stage="preselect",
@@ -74,7 +75,8 @@ rule select:
     log:
         ANALYSIS_LOG + "select.{sample}.{block}.log",
     benchmark:
-        ANALYSIS_LOG.replace("logs/", "logs/benchmarks/", 1) + "select.{sample}.{block}.tsv"
+        ANALYSIS_LOG.replace("logs/", "logs/benchmarks/", 1)
+        + "select.{sample}.{block}.tsv"
     threads: 1
     params:
         stage="select",

@@ -114,7 +114,7 @@ def finish(request: Mapping[str, Any]) -> None:
             "assumed",
             "Numbers that are assumed",
             ["What these results rest on without a published or measured value."],
-            tables={name: rows for name, rows in job.spec["assumed"].items()},
+            tables=dict(job.spec["assumed"]),
         )
     )
     versions = [{"package": k, "version": v} for k, v in made["versions"].items()]
