@@ -67,6 +67,8 @@ class RegionConfig(StrictModel):
     """For two-dimensional fits."""
     cuts: tuple[ColumnCut, ...] = ()
     """Last cuts of this region (a photon threshold that depends on the mass tested)."""
+    signal_systematics: dict[str, Tagged] = Field(default_factory=dict)
+    """Relative uncertainties of the signal efficiency that are of another size in this region."""
 
 
 class Curve(StrictModel):
@@ -271,6 +273,12 @@ class TemplatesConfig(StrictModel):
             if low <= mass < high or mass == high == last:
                 return region
         return None
+
+    def signal_sizes(self, region: str) -> dict[str, float]:
+        """Relative uncertainties of the signal efficiency in a region, by nuisance."""
+        own = next((r.signal_systematics for r in self.regions if r.name == region), {})
+        merged = {**self.systematics.signal, **own}
+        return {name: merged[name].value for name in sorted(merged)}
 
     def uses_column(self, nuisance: str) -> bool:
         """Whether a nuisance's variation columns are used."""

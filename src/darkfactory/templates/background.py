@@ -131,7 +131,8 @@ def _expectation(
     if norm == 0.0:
         raise RunError("backgrounds: a histogram has no generated events recorded, so it has no normalisation")
     raw, raw_variance = h.sumw * norm, h.sumw2 * norm**2
-    variations = {k: v * norm for k, v in h.variations.items()}
+    used = [k for k in h.variations if config.uses_column(k.removesuffix("_up").removesuffix("_down"))]
+    variations = {k: h.variations[k] * norm for k in used}
     per = config.window.bins_per_width
     widths = np.diff(h.edges[0])
     nominal, variance = raw, raw_variance

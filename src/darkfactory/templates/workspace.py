@@ -160,19 +160,17 @@ _LUMI = {"name": "lumi", "type": "lumi", "data": None}
 
 
 def _signal_sample(t: PointTemplate, factor: float, config: TemplatesConfig) -> dict[str, Any]:
-    systematics = config.systematics
+    systematics, sizes = config.systematics, config.signal_sizes(t.region)
     modifiers: list[dict[str, Any]] = [{"name": POI, "type": "normfactor", "data": None}]
     if systematics.luminosity:
         modifiers.append(dict(_LUMI))
-    modifiers += [_log_normal(n, v.value) for n, v in sorted(systematics.signal.items())]
+    modifiers += [_log_normal(n, v) for n, v in sizes.items()]
     # a size given in the configuration stands for the nuisance's variation columns
-    modifiers += [
-        _normsys(n, low, high) for n, (low, high) in sorted(t.signal_norms.items()) if n not in systematics.signal
-    ]
+    modifiers += [_normsys(n, low, high) for n, (low, high) in sorted(t.signal_norms.items()) if n not in sizes]
     modifiers += [
         _histosys(n, [v * factor for v in low], [v * factor for v in high])
         for n, (low, high) in sorted(t.signal_shapes.items())
-        if n not in systematics.signal
+        if n not in sizes
     ]
     return {"name": "signal", "data": [v * factor for v in t.signal], "modifiers": modifiers}
 
