@@ -84,9 +84,6 @@ class CutConfig(Sourced):
     """Upper bound, inclusive."""
     when: dict[str, tuple[Bound, Bound]] = {}
     """Observables and half-open ranges [low, high) in which the cut applies; elsewhere it passes."""
-    mass: tuple[float | None, float | None] | None = None
-    """Half-open range of hypothesis masses in GeV: such a cut is not part of the preselection, it is applied for
-    each hypothesis (``hypothesis_mask``)."""
 
     @model_validator(mode="after")
     def _bounded(self) -> CutConfig:

@@ -22,7 +22,6 @@ __all__ = [
     "Plan",
     "compile_selection",
     "cutflow",
-    "hypothesis_mask",
     "mask_bits",
     "n_minus_1",
 ]
@@ -41,7 +40,6 @@ class Cut:
         low: inclusive lower bound.
         high: inclusive upper bound.
         when: (observable, low, high): the cut applies where all are in [low, high).
-        mass: range [low, high) of hypothesis masses in GeV, None for a cut of the preselection.
     """
 
     name: str
@@ -49,7 +47,6 @@ class Cut:
     low: float
     high: float
     when: tuple[tuple[str, float, float], ...] = ()
-    mass: tuple[float, float] | None = None
 
     def applies(self, columns: Columns) -> NDArray[np.bool_]:
         """Rows in which the cut's conditions hold."""
@@ -78,13 +75,11 @@ class Plan:
         builder: candidate builder.
         observables: those to compute, in order, with their parameters.
         cuts: the preselection.
-        hypothesis_cuts: cuts that depend on the hypothesis's mass.
     """
 
     builder: Builder
     observables: tuple[tuple[Observable, Mapping[str, float]], ...]
     cuts: tuple[Cut, ...]
-    hypothesis_cuts: tuple[Cut, ...]
 
 
 def _bound(value: Bound, unit: str, default: float, where: str) -> float:
@@ -114,13 +109,7 @@ def _compile_cut(cut: CutConfig, candidate: str, where: str) -> Cut:
         if not edges[0] < edges[1]:
             raise ConfigError(f"range [{edges[0]:g}, {edges[1]:g}) is empty", where=at)
         when.append((name, *edges))
-    mass = None
-    if cut.mass is not None:
-        mass = (
-            -np.inf if cut.mass[0] is None else cut.mass[0],
-            np.inf if cut.mass[1] is None else cut.mass[1],
-        )
-    return Cut(cut.name, cut.observable, low, high, tuple(when), mass)
+    return Cut(cut.name, cut.observable, low, high, tuple(when))
 
 
 def compile_selection(selection: SelectionConfig, where: str = "selection") -> Plan:
@@ -154,8 +143,7 @@ def compile_selection(selection: SelectionConfig, where: str = "selection") -> P
     return Plan(
         builder,
         tuple((find_observable(candidate, n), parameters.get(n, {})) for n in wanted),
-        tuple(c for c in cuts if c.mass is None),
-        tuple(c for c in cuts if c.mass is not None),
+        tuple(cuts),
     )
 
 
@@ -165,16 +153,6 @@ def mask_bits(columns: Columns, cuts: tuple[Cut, ...], n: int) -> NDArray[np.uin
     for i, cut in enumerate(cuts):
         bits |= cut.passes(columns).astype(np.uint64) << np.uint64(i)
     return bits
-
-
-def hypothesis_mask(columns: Columns, plan: Plan, mass_gev: float) -> NDArray[np.bool_]:
-    """Rows that pass the cuts of one hypothesis (those with a ``mass`` range that holds it)."""
-    first = next(iter(columns.values()))
-    mask = np.ones(len(first), dtype=bool)
-    for cut in plan.hypothesis_cuts:
-        if cut.mass is not None and cut.mass[0] <= mass_gev < cut.mass[1]:
-            mask &= cut.passes(columns)
-    return mask
 
 
 def cutflow(event: NDArray[np.int64], bits: NDArray[np.uint64], weight: Array, names: tuple[str, ...]) -> Cutflow:

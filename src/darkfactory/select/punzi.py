@@ -41,9 +41,9 @@ def sigma_min(signal: Array, background: Array, a: float, b: float) -> Array:
 
     Example:
         >>> float(sigma_min(np.array([2.0]), np.array([0.0]), 3.0, 1.28155)[0])
-        1.542
+        1.5419
         >>> float(sigma_min(np.array([2.0]), np.array([100.0]), 3.0, 1.28155)[0])
-        23.742
+        23.4485
     """
     return _numerator(background, a, b) / signal
 

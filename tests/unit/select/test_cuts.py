@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from darkfactory.config.selection import SelectionConfig
 from darkfactory.core.errors import ConfigError
-from darkfactory.select.cuts import Cut, compile_selection, cutflow, hypothesis_mask, mask_bits, n_minus_1
+from darkfactory.select.cuts import Cut, compile_selection, cutflow, mask_bits, n_minus_1
 
 
 def selection(*cuts, **more):
@@ -117,12 +117,3 @@ def test_n_minus_1_shows_what_only_this_cut_removes():
     assert quiet.sumw.sum() == 4 + 16
     assert quiet.sumw2.sum() == 16 + 256
     assert (quiet.cut, quiet.observable, quiet.high) == ("quiet", "extra_energy", 0.4)
-
-
-def test_hypothesis_cuts_wait_for_a_mass():
-    plan = compile_selection(
-        selection(cut("low", "dphi", min=1, mass=[None, 4]), cut("high", "extra_energy", max=0.3, mass=[4, None]))
-    )
-    assert plan.cuts == ()
-    assert hypothesis_mask(COLUMNS, plan, 3.9).tolist() == [False, False, True, True, False]
-    assert hypothesis_mask(COLUMNS, plan, 4.0).tolist() == [True, False, True, True, False]
