@@ -60,7 +60,7 @@ def test_nothing_else_of_python_is_reachable(text: str) -> None:
         with pytest.raises(ConfigError, match="no value for"):
             evaluate(text, {"x": 1.0})
         return
-    with pytest.raises(ConfigError, match="not allowed|is no number|takes 1 to 8"):
+    with pytest.raises(ConfigError, match=r"not allowed|is no number|takes 1 to 8"):
         names_in(text)
 
 

@@ -111,7 +111,7 @@ def test_three_photons() -> None:
     late = [star[0] | {"time": 12.0}, *star[1:]]  # (12 - 4)/3 = 2.7 of its uncertainty
     later = [star[0] | {"time": 8.0}, *star[1:]]  # 1.8
     forward = [star[0] | {"theta": 0.2}, *star[1:]]
-    sample = events([[]] * 8, [star, soft, matched, late, later, forward, star + [photon(e=0.05)], star[:2]])
+    sample = events([[]] * 8, [star, soft, matched, late, later, forward, [*star, photon(e=0.05)], star[:2]])
     config = load("alp_3gamma")
     got = passed(sample, config)
     assert [i for i in got if i != 5] == [0, 4, 6]
