@@ -183,10 +183,11 @@ def make_window(
         while (last - first) / merge > config.window.max_bins:
             merge += 1
     merge = min(merge, last - first)
-    # a whole number of fitted bins: drop fine bins on the side that is farther from the mass
+    # a whole number of fitted bins: drop fine bins on the side that is farther from the mass (of a range that
+    # all points share: at its end)
     excess = (last - first) % merge
     if excess:
-        if centre - first >= last - centre:
+        if config.window.mode == "sliding" and centre - first >= last - centre:
             first += excess
         else:
             last -= excess
