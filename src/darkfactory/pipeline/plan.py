@@ -199,13 +199,16 @@ class Planner:
     def network(self, w: Wildcards) -> dict[str, Any]:
         """Training of a search's multivariate step."""
         config = self.campaign.searches[w["search"], w["dataset"]]
-        return self._analysis(w) | {"network": config.network, "grid": self.grid(w)}
+        return self._analysis(w) | {
+            "network": config.network,
+            "candidate": config.selection["candidate"],
+            "grid": self.grid(w),
+        }
 
     def select(self, w: Wildcards) -> dict[str, Any]:
         """Final selection of a sample in a search."""
         config = self.campaign.searches[w["search"], w["dataset"]]
-        base = self._base(w) | {"search": w["search"], "dataset": w["dataset"]}
-        return base | {"network": config.network, "selection": config.selection}
+        return self._base(w) | {"search": w["search"], "dataset": w["dataset"], "network": config.network}
 
     def model(self, w: Wildcards) -> dict[str, Any]:
         """Binning, shapes, backgrounds and pseudo-data of a search."""

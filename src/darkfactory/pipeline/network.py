@@ -1,0 +1,69 @@
+"""Stage: training of a search's multivariate step on the signals of its grid and its backgrounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from darkfactory.config.load import validate
+from darkfactory.config.points import parse_point
+from darkfactory.config.selection import LinearConfig, NetworkConfig
+from darkfactory.core.files import write_json
+from darkfactory.core.seeds import generator
+from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.parts import Progress
+from darkfactory.pipeline.request import Request, provenance
+from darkfactory.pipeline.selected import concatenate, locate, point_items
+from darkfactory.select.folds import TrainingSample
+from darkfactory.select.multivariate import train_multivariate
+from darkfactory.store.arrays import read_table
+
+__all__ = ["finish", "multivariate_config", "run"]
+
+TRAINING_FOLDS = (0, 1)
+
+
+def multivariate_config(value: Mapping[str, Any]) -> NetworkConfig | LinearConfig:
+    """The section `network`, of either kind."""
+    model = LinearConfig if value.get("kind") == "linear_cuts" else NetworkConfig
+    return validate(model, value, where="network")
+
+
+def _samples(items: Sequence[Mapping[str, Any]], luminosity: float, *, unit: bool) -> list[TrainingSample]:
+    """Candidates weighted to expected events; of a signal for a cross-section of 1 fb."""
+    found = []
+    for item in items:
+        columns = concatenate([read_table(p) for p in item["paths"]])
+        scale = luminosity / item["n_all"] / (item["sigma_fb"] if unit else 1.0)
+        found.append(TrainingSample(item["point"] if unit else item["sample"], columns, columns["weight"] * scale))
+    return found
+
+
+def finish(request: Mapping[str, Any], items: Mapping[str, Any]) -> None:
+    """Train, on one worker."""
+    job = Request.from_dict(request)
+    spec = job.spec
+    config = multivariate_config(spec["network"])
+    signal = _samples(items["signals"], spec["luminosity_fb"], unit=True)
+    background = _samples(items["backgrounds"], spec["luminosity_fb"], unit=False)
+    rng = generator(spec["seed"], "network", spec["search"], spec["dataset"])
+    trained = train_multivariate(signal, background, config, spec["candidate"], rng)
+    write_json(job.output("network"), {"network": trained.to_dict(), "provenance": provenance(job)})
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Train on the narrow points of the grid."""
+    spec = request.spec
+    of_sample = {sample: hypothesis for hypothesis, sample in spec["signals"].items()}
+    signals = [
+        i
+        for i in point_items(locate(request.input_list("signals")), TRAINING_FOLDS)
+        if i["point"] in spec["grid"][of_sample[i["sample"]]] and "width" not in parse_point(i["point"])
+    ]
+    signals.sort(key=lambda i: (i["sample"], parse_point(i["point"])["mass"]))
+    items = {
+        "signals": signals,
+        "backgrounds": point_items(locate(request.input_list("backgrounds")), TRAINING_FOLDS),
+    }
+    progress(f"network {spec['search']}/{spec['dataset']}: {len(signals)} masses")
+    backend.map([("darkfactory.pipeline.network:finish", (request.to_dict(), items))])

@@ -1,0 +1,58 @@
+"""Stage: the final selection of a search, its multivariate step applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkfactory.core.digest import digest_value
+from darkfactory.core.files import read_json
+from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.parts import Progress, input_items, run_parts
+from darkfactory.pipeline.request import Request
+from darkfactory.records.cutflow import Cutflow
+from darkfactory.select.multivariate import multivariate_from_dict
+from darkfactory.store.arrays import read_table, write_table
+
+__all__ = ["chunk", "run"]
+
+
+def _extended(flow: dict[str, Any], name: str, columns: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The cutflow with one more step; of several candidates of an event each counts, as in the templates."""
+    weight = columns["weight"]
+    before = Cutflow.from_dict(flow)
+    more = (len(weight), float(np.sum(weight)), float(np.sum(weight * weight)))
+    return Cutflow(
+        (*before.names, name), (*before.events, more[0]), (*before.sumw, more[1]), (*before.sumw2, more[2])
+    ).to_dict()
+
+
+def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Final candidates of one chunk: trigger folded in, multivariate response kept as column ``mva``."""
+    columns = read_table(item["path"])
+    flow = _extended(item["meta"]["cutflow"], "trigger", columns)
+    if item["path_network"]:
+        step = multivariate_from_dict(read_json(item["path_network"])["network"])
+        response = step.apply(columns)
+        keep = response >= step.cut
+        columns = {name: values[keep] for name, values in columns.items()} | {"mva": response[keep]}
+        flow = _extended(flow, "multivariate", columns)
+    return {
+        "digest": write_table(path, columns),
+        "n_generated": item["n_generated"],
+        "events": len(columns["weight"]),
+        "sumw": float(np.sum(columns["weight"])),
+        "meta": item["meta"] | {"cutflow": flow},
+    }
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Final candidates of all chunks of a block."""
+    network = request.input_list("network")
+    # what the network says is part of the identity of a part, where it lies is not
+    said = digest_value(read_json(network[0])["network"]) if network else ""
+    extra = {"network": said, "path_network": str(network[0]) if network else ""}
+    items = [item | extra for item in input_items(request.input("preselected"))]
+    run_parts(request, backend, progress, "darkfactory.pipeline.select:chunk", items)
