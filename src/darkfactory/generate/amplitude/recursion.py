@@ -179,7 +179,8 @@ class _Builder:
         sign = _parity(*(self._odd(i) for i in ordered))
         shift = triple.code is Code.FF_V and self.currents[c].mass == 0.0 and self._transfer(a, b)
         # an on-shell photon has no propagator to lose: the shift is for internal lines only
-        shift = shift and not self.currents[c].external
+        # both ends of one photon shifted would add (J^z/q^z)(J'^z/q^z) q^2
+        shift = shift and not self.currents[c].external and not self.currents[c].shift
         return Closure(triple.code, a, b, c, sign * triple.left, sign * triple.right, shift)
 
 
