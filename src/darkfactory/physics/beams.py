@@ -21,7 +21,7 @@ from darkfactory.physics.kinematics import (
     to_rest_frame,
 )
 
-__all__ = ["BeamFrame", "beam_frame", "beam_momenta", "cm_to_lab"]
+__all__ = ["BeamFrame", "Beams", "beam_frame", "beam_momenta", "cm_to_lab"]
 
 Array = NDArray[np.float64]
 
@@ -130,3 +130,36 @@ def rotate_about_shortest(p: Array, axis: Array) -> Array:
     qy = -k * x * y * px + (1 - k * y * y) * py + y * pz
     qz = -x * px - y * py + c * pz
     return np.stack([p[..., 0], qx, qy, qz], axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Beams:
+    """Two beams as an event generator sees them.
+
+    Attributes:
+        e_her: electron energy in GeV.
+        e_ler: positron energy in GeV.
+        half_crossing: half the crossing angle in rad.
+        sigma_her: spread of the electron energy in GeV.
+        sigma_ler: spread of the positron energy in GeV.
+
+    Example:
+        >>> round(Beams.symmetric(10.58).frame.sqrts, 6)
+        10.58
+    """
+
+    e_her: float
+    e_ler: float
+    half_crossing: float = 0.0
+    sigma_her: float = 0.0
+    sigma_ler: float = 0.0
+
+    @staticmethod
+    def symmetric(sqrts: float) -> Beams:
+        """Head-on beams of equal and sharp energies with the given CM energy in GeV."""
+        return Beams(sqrts / 2, sqrts / 2)
+
+    @property
+    def frame(self) -> BeamFrame:
+        """The nominal CM frame."""
+        return beam_frame(self.e_her, self.e_ler, self.half_crossing)

@@ -1,0 +1,189 @@
+"""Processes: what collides into what, where events are generated, and what happens to the products.
+
+Cuts and biases are in the rest frame of the hard process, with z along the electron: the CM frame of the collision
+up to collinear initial-state radiation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from darkfactory.config.base import StrictModel, Tagged
+
+__all__ = [
+    "BiasConfig",
+    "DecayConfig",
+    "IsrConfig",
+    "LegCut",
+    "PairCut",
+    "ProcessConfig",
+    "ProcessCuts",
+    "TauDecayConfig",
+    "UnweightConfig",
+]
+
+
+class LegCut(StrictModel):
+    """A cut on every final leg of one name."""
+
+    leg: str
+    """Name of the particle, such as ``gamma``."""
+    e_cms_min: float = Field(default=0.0, ge=0)
+    """Least energy, GeV."""
+    cos_cms: tuple[float, float] = (-1.0, 1.0)
+    """Range of the cosine of the polar angle."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LegCut:
+        if not -1 <= self.cos_cms[0] < self.cos_cms[1] <= 1:
+            raise ValueError(f"cos_cms: {list(self.cos_cms)} is not an increasing range within [-1, 1]")
+        return self
+
+
+class PairCut(StrictModel):
+    """A cut on the sum of two final legs (the first of each name; for identical legs, on every such pair)."""
+
+    legs: tuple[str, str]
+    """Names, such as ``[mu-, mu+]``."""
+    mass_min: float = Field(default=0.0, ge=0)
+    """Least invariant mass, GeV."""
+    mass_max: float | None = Field(default=None, gt=0)
+    """Largest invariant mass, GeV."""
+    pt_min: float = Field(default=0.0, ge=0)
+    """Least momentum transverse to the beams, GeV."""
+
+
+class ProcessCuts(StrictModel):
+    """Generation cuts, built into the phase-space maps where they can be."""
+
+    legs: tuple[LegCut, ...] = ()
+    """Cuts on single legs."""
+    pairs: tuple[PairCut, ...] = ()
+    """Cuts on pairs."""
+
+
+class BiasConfig(StrictModel):
+    """A factor of the rate at which events are generated; events carry its inverse in their weight."""
+
+    observable: Literal["pt_pair", "m2_recoil", "mass_pair", "cos_missing", "e_leg", "cos_leg"]
+    """Of the pair: transverse momentum, recoil mass squared, invariant mass, cosine of the recoil's direction; of the
+    first leg: energy, cosine."""
+    legs: tuple[str, ...] = Field(min_length=1, max_length=2)
+    """Names of the legs."""
+    points: tuple[tuple[float, float], ...] = Field(min_length=2)
+    """Pairs (observable, bias): linear between points in the observable and the logarithm of the bias, constant
+    outside."""
+
+    @model_validator(mode="after")
+    def _valid(self) -> BiasConfig:
+        x = [p[0] for p in self.points]
+        if any(b <= a for a, b in zip(x, x[1:], strict=False)):
+            raise ValueError(f"points: observables {x} must increase")
+        if any(p[1] <= 0 for p in self.points):
+            raise ValueError("points: biases must be positive, or events there could not be weighted back")
+        needed = 1 if self.observable in ("e_leg", "cos_leg") else 2
+        if len(self.legs) != needed:
+            raise ValueError(f"legs: {self.observable} needs {needed} of them, not {list(self.legs)}")
+        return self
+
+
+class IsrConfig(StrictModel):
+    """Initial-state radiation."""
+
+    radiator: Literal["o2ll", "none"] = "none"
+    """``o2ll``: leading logarithms to second order, soft photons exponentiated."""
+    sqrts_min: float = Field(default=0.0, ge=0)
+    """Least mass of the hard process, GeV; the threshold of its legs if that is higher."""
+    photons: Literal["pt", "collinear"] = "pt"
+    """Directions: the angular distribution at given energy, or along the beams."""
+    exact_cos: float | None = Field(default=None, gt=0, lt=1)
+    """Photons with \\|cos\\| below this are in a matrix element (here or in another sample): the radiator makes only
+    those outside, with its exponent reduced accordingly."""
+
+
+class UnweightConfig(StrictModel):
+    """Acceptance-rejection."""
+
+    overweight_fraction: float = Field(default=1e-3, gt=0, le=0.05)
+    """Share of the cross-section above the maximal weight; such events are kept with a weight above the others'."""
+
+
+class DecayConfig(StrictModel):
+    """An isotropic two-body decay of a final leg."""
+
+    products: tuple[str, str]
+    """Names of the products in the model."""
+    branching_fraction: Tagged = Tagged(value=1.0, source="assumed", note="the only decay")
+    """Multiplies the weights."""
+
+
+class TauDecayConfig(StrictModel):
+    """How tau legs decay."""
+
+    first: tuple[str, ...] = ()
+    """Allowed modes of the tau- (empty: all)."""
+    second: tuple[str, ...] = ()
+    """Allowed modes of the tau+."""
+
+
+class ProcessConfig(StrictModel):
+    """One process of the registry."""
+
+    name: str
+    """Name of the file."""
+    description: str = ""
+    """What it is, and what it leaves out."""
+    engine: Literal["tree", "pythia"] = "tree"
+    """Our tree-level amplitudes, or Pythia for hadronic final states."""
+    model: str = "dark_qed"
+    """Name of a file in config/models."""
+    initial: tuple[str, str] = ("e-", "e+")
+    """Colliding particles, the electron first."""
+    final: tuple[str, ...] = ()
+    """Products of the hard process."""
+    parameters: dict[str, float] = Field(default_factory=dict)
+    """Model parameters that differ from the model's defaults; a sample's or point's go on top."""
+    exclude_internal: tuple[str, ...] = ()
+    """Particles that are not exchanged."""
+    max_orders: dict[str, int] = Field(default_factory=dict)
+    """Largest powers of coupling orders, such as ``{NP: 1}``."""
+    wide: str | None = None
+    """Leg with a resonance shape when the parameter ``width_over_mass`` is given and not zero."""
+    cuts: ProcessCuts = ProcessCuts()
+    """Where events are generated."""
+    isr: IsrConfig = IsrConfig()
+    """Initial-state radiation."""
+    vp: Literal["auto", "off", "on"] = "off"
+    """Vacuum polarisation |1/(1 - Pi(s'))|^2; ``auto``: where all diagrams have one photon propagator, with the mass of
+    the hard process."""
+    form_factor_power: float = 0.0
+    """Multiplies |M|^2 by (s'/s)^-power: 2 for form factors falling like 1/s'."""
+    bias: tuple[BiasConfig, ...] = ()
+    """Where to generate more events than come by nature; factors multiply."""
+    decays: dict[str, DecayConfig] = Field(default_factory=dict)
+    """Two-body decays of legs, by name."""
+    taus: TauDecayConfig | None = None
+    """Tau decays with spin correlations; taus stay undecayed without."""
+    normalisation: Tagged | None = None
+    """Cross-section in fb at the nominal energy that replaces the computed one (before branching fractions)."""
+    unweight: UnweightConfig = UnweightConfig()
+    """Acceptance-rejection."""
+    pythia: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Settings of the Pythia engine."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> ProcessConfig:
+        if self.engine == "tree" and len(self.final) < 2:
+            raise ValueError("final: the tree engine needs two or more products")
+        if self.engine == "pythia" and self.normalisation is None:
+            raise ValueError("normalisation: the Pythia engine takes its cross-section from here")
+        names = set(self.final)
+        asked = [c.leg for c in self.cuts.legs] + [n for c in self.cuts.pairs for n in c.legs]
+        asked += [n for b in self.bias for n in b.legs] + list(self.decays)
+        asked += [self.wide] if self.wide else []
+        unknown = sorted(set(asked) - names)
+        if self.engine == "tree" and unknown:
+            raise ValueError(f"legs {unknown} are cut on, biased or decayed but not in final {list(self.final)}")
+        return self

@@ -1,0 +1,76 @@
+"""Biases: factors of the generation rate as functions of observables of the hard process."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkfactory.config.process import BiasConfig
+from darkfactory.generate.topology import LegLike
+
+__all__ = ["Bias", "make_biases", "total_bias"]
+
+Array = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bias:
+    """A table in one observable of the first or the first two ``legs`` (numbers)."""
+
+    observable: str
+    legs: tuple[int, ...]
+    x: tuple[float, ...]
+    log_b: tuple[float, ...]
+
+    def value(self, p: Sequence[Array | None], root: Array) -> Array:
+        """The observable, in GeV, GeV^2 or 1.
+
+        Args:
+            p: momenta of the legs, (4, n), in the hard process's rest frame.
+            root: mass of the hard process, (n,).
+        """
+        members = [q for i in self.legs if (q := p[i]) is not None]
+        total = members[0] if len(members) == 1 else members[0] + members[1]
+        k2 = total[1] ** 2 + total[2] ** 2 + total[3] ** 2
+        if self.observable == "pt_pair":
+            return np.asarray(np.hypot(total[1], total[2]))
+        if self.observable == "mass_pair":
+            return np.asarray(np.sqrt(np.maximum(total[0] ** 2 - k2, 0.0)))
+        if self.observable == "m2_recoil":
+            return np.asarray((root - total[0]) ** 2 - k2)
+        if self.observable == "e_leg":
+            return np.asarray(total[0])
+        sign = -1.0 if self.observable == "cos_missing" else 1.0
+        return np.asarray(sign * total[3] / np.sqrt(np.maximum(k2, 1e-300)))
+
+    def factor(self, p: Sequence[Array | None], root: Array) -> Array:
+        """The bias, (n,)."""
+        return np.asarray(np.exp(np.interp(self.value(p, root), self.x, self.log_b)))
+
+
+def make_biases(configs: Sequence[BiasConfig], legs: Sequence[LegLike]) -> tuple[Bias, ...]:
+    """Resolve names to the first leg of each name (the second for a name given twice)."""
+    out = []
+    for config in configs:
+        taken: list[int] = []
+        for name in config.legs:
+            taken.append(next(i for i, g in enumerate(legs) if g.name == name and not g.incoming and i not in taken))
+        points = np.asarray(config.points, float)
+        out.append(Bias(config.observable, tuple(taken), tuple(points[:, 0]), tuple(np.log(points[:, 1]))))
+    return tuple(out)
+
+
+def total_bias(biases: Sequence[Bias], p: Sequence[Array | None], root: Array) -> Array:
+    """Product of all biases, (n,).
+
+    Example:
+        >>> total_bias([], [], np.ones(2)).tolist()
+        [1.0, 1.0]
+    """
+    out = np.ones_like(root)
+    for bias in biases:
+        out *= bias.factor(p, root)
+    return out

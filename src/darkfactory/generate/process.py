@@ -1,0 +1,150 @@
+"""A process ready for integration: amplitude, channels, cuts, radiation, beams."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkfactory.config.model import ModelConfig
+from darkfactory.config.process import ProcessConfig
+from darkfactory.core.digest import code_digest, digest_value
+from darkfactory.core.errors import ConfigError
+from darkfactory.generate.amplitude.engine import Amplitude, compile_amplitude
+from darkfactory.generate.bias import Bias, make_biases
+from darkfactory.generate.channels import Channel, make_channels
+from darkfactory.generate.regions import Region, make_region
+from darkfactory.generate.topology import DiagramLike, permute, topologies
+from darkfactory.physics.beams import Beams
+
+__all__ = ["Process", "WideLeg", "build_process"]
+
+Array = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class WideLeg:
+    """A final leg with a resonance shape: Gamma(m) = ratio m, mass in GeV."""
+
+    leg: int
+    mass: float
+    ratio: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """Everything that integration and generation need; pure data but for the compiled amplitude."""
+
+    config: ProcessConfig
+    model: ModelConfig
+    parameters: Mapping[str, float]
+    beams: Beams
+    amplitude: Amplitude
+    region: Region
+    channels: tuple[Channel, ...]
+    biases: tuple[Bias, ...]
+    wide: WideLeg | None
+    vacuum_polarisation: bool
+
+    @property
+    def n_final(self) -> int:
+        """Final legs of the hard process."""
+        return len(self.amplitude.legs) - 2
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels with common grids."""
+        return max(c.group for c in self.channels) + 1
+
+    @property
+    def sqrts(self) -> float:
+        """Nominal CM energy in GeV."""
+        return self.beams.frame.sqrts
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of configuration, parameters, beams and of the code that generates."""
+        value: dict[str, Any] = {
+            "config": self.config.model_dump(mode="json"),
+            "model": self.model.model_dump(mode="json"),
+            "parameters": dict(self.parameters),
+            "beams": dataclasses.asdict(self.beams),
+            "code": code_digest("darkfactory.generate.chunk"),
+        }
+        return digest_value(value)
+
+
+def _single_photon(diagrams: Sequence[DiagramLike], full: int) -> bool:
+    """Whether every diagram has exactly one photon line, with the momentum of the hard process."""
+    for diagram in diagrams:
+        photons = [p for p in diagram.propagators if getattr(p, "particle", "") == "gamma"]
+        if len(photons) != 1 or photons[0].mask != full:
+            return False
+    return True
+
+
+def build_process(
+    process: ProcessConfig, model: ModelConfig, parameters: Mapping[str, float], beams: Beams
+) -> Process:
+    """Compile the amplitude and make the channels.
+
+    Args:
+        process: the registry's entry, engine ``tree``.
+        model: particles and vertices.
+        parameters: values on top of the process's; ``width_over_mass`` makes its ``wide`` leg a resonance.
+        beams: energies, spreads, crossing angle.
+
+    Raises:
+        ConfigError: an engine other than ``tree``, masses above the energy, unknown parameters, or photons without
+            the cuts that keep their cross-section finite.
+    """
+    where = f"processes/{process.name}"
+    if process.engine != "tree":
+        raise ConfigError(f"engine {process.engine!r} has no amplitude; generate with its own engine", where=where)
+    values = {**process.parameters, **parameters}
+    ratio = float(values.pop("width_over_mass", 0.0))
+    if ratio < 0 or (ratio > 0 and process.wide is None):
+        raise ConfigError(
+            f"width_over_mass = {ratio:g}: must be positive, and the process must name its wide leg", where=where
+        )
+    wide_names = [process.wide] if process.wide is not None and ratio > 0 else []
+    amplitude = compile_amplitude(
+        model, process.initial, process.final, parameters=values, exclude_internal=process.exclude_internal,
+        max_orders=process.max_orders or None, variable_mass=wide_names,
+    )  # fmt: skip
+    legs = amplitude.legs
+    wide = None
+    if wide_names:
+        index = next(i for i, leg in enumerate(legs) if leg.name == wide_names[0] and not leg.incoming)
+        wide = WideLeg(index, legs[index].mass, ratio)
+    threshold = sum(leg.mass for i, leg in enumerate(legs) if not leg.incoming and (wide is None or i != wide.leg))
+    sqrts = beams.frame.sqrts
+    if threshold >= sqrts:
+        raise ConfigError(
+            f"the products' masses add up to {threshold:.5g} GeV, above the CM energy of {sqrts:.5g} GeV; "
+            "choose lighter ones",
+            where=where,
+        )
+    region = make_region(process.cuts, legs)
+    n_final = len(legs) - 2
+    if n_final > 2:
+        for leg, cut in zip(legs, region.legs, strict=True):
+            if not leg.incoming and leg.pdg == 22 and not cut.e_min > 0:
+                raise ConfigError(
+                    f"photons of any energy among {n_final} products have no finite cross-section: "
+                    "cut on e_cms_min of gamma",
+                    where=f"{where}.cuts.legs",
+                )
+    found = topologies(amplitude.diagrams, len(legs))
+    channels = make_channels(found, [permute(t, legs) for t in found], legs, region)
+    full = (1 << len(legs)) - 4
+    single = _single_photon(amplitude.diagrams, full)
+    return Process(
+        process, model, dict(values, **({"width_over_mass": ratio} if ratio else {})), beams, amplitude, region,
+        channels, make_biases(process.bias, legs), wide,
+        process.vp == "on" or (process.vp == "auto" and single),
+    )  # fmt: skip
