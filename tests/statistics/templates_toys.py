@@ -42,7 +42,7 @@ def alp_config(**changes: object) -> TemplatesConfig:
         "regions": [
             {"name": "gg", "observable": "m2_gg", "mass": [0.5, "switch"], "observable_range": [0.0, 25.0]},
         ],
-        "shape": {"wrong_pairings": {"per_event": 2, "total": {"value": S, **TAG}}, "width": {"order": 3}},
+        "shape": {"wrong_pairings": {"per_event": 2, "total": {"value": S, **TAG}}, "width": {"order": 3, "variable": "log_mass"}},
         "default_sample": {"role": "continuum", "smoothing": {"method": "spline"}},
         "samples": {"eta_gamma": {"role": "peaking", "normalisation": {"value": 0.1, **TAG}}},
         "window": {"half_width": 10},

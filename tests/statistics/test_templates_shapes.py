@@ -64,7 +64,7 @@ def test_a_sample_without_enough_events_is_left_out() -> None:
     few = measure_signal(point, alp_signal(2.0, 60, np.random.default_rng(1)), config, n_generated=60, sigma_fb=1.0)
     assert few is not None
     assert few.fit is None
-    with pytest.raises(RunError, match="region 'gg'.*has no signal sample"):
+    with pytest.raises(RunError, match=r"region 'gg'.*has no signal sample"):
         build_shape_model([few], config)
 
 
@@ -92,7 +92,7 @@ def test_windows_are_ranges_of_the_shared_bins() -> None:
 
 
 def test_a_window_stops_at_the_end_of_the_range_and_holds_whole_merged_bins() -> None:
-    config = alp_config(window={"half_width": 10, "merge": 3})
+    config = alp_config(window={"half_width": 20, "merge": 3})
     window = make_window(TemplatePoint("alp", "m0p50000"), "gg", ALP.binning, ALP.shapes, config)
     assert (window.last - window.first) % 3 == 0
     assert window.first < 3
@@ -157,11 +157,7 @@ def test_errors() -> None:
         measure_signal(
             point, {k: v for k, v in columns.items() if k != "event_id"}, alp_config(), n_generated=10, sigma_fb=1.0
         )
+    record = ALP.shapes.to_dict()
+    record["regions"]["alp/gg"]["curves"]["log_sigma68"] |= {"numbers": [-9.0], "knots": []}
     with pytest.raises(RunError, match="fine bins"):
-        tiny = {
-            **ALP.shapes.to_dict()["regions"]["alp/gg"]["curves"],
-            "log_sigma68": {"kind": "polynomial", "variable": "mass", "low": 1, "high": 2, "numbers": [-9.0], "knots": []},
-        }  # fmt: skip
-        record = ALP.shapes.to_dict()
-        record["regions"]["alp/gg"]["curves"] = tiny
         build_binning(ShapeModel.from_dict(record), alp_config())

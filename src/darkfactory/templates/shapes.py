@@ -250,7 +250,8 @@ def measure_signal(
     weights = np.asarray(columns["weight"], dtype=float)[keep]
     fit: DscbFit | None = None
     squares = float((weights**2).sum())
-    if squares > 0 and float(weights.sum()) ** 2 / squares >= config.shape.min_events:
+    candidates = 1 + (config.shape.wrong_pairings.per_event if config.shape.wrong_pairings is not None else 0)
+    if squares > 0 and float(weights.sum()) ** 2 / squares >= config.shape.min_events * candidates:
         options: dict[str, Any] = {"half_range": config.shape.fit_range, "limits": region.observable_range}
         if config.shape.wrong_pairings is not None:
             options |= _wrong_pairings(point, columns, keep, values, weights, config.shape.wrong_pairings)
