@@ -33,8 +33,9 @@ class Collection:
         [1, 0, 1]
     """
 
-    def __init__(self, mask: Array, column: Callable[[str], Array]) -> None:
+    def __init__(self, mask: Array, column: Callable[[str], Array], *, packed: bool = False) -> None:
         self.mask = mask
+        self._packed = packed  # used slots come first
         self._make = column
         self._known: dict[str, Array] = {}
         self._pairs: Pairs | None = None
@@ -60,16 +61,15 @@ class Collection:
         kept = slot < limit
         slot, where, order = slot[kept], event[order][kept], order[kept]
         slots = int(slot.max()) + 1 if len(slot) else 0
-        mask = np.zeros((slots, n_events), dtype=bool)
-        mask[slot, where] = True
+        target = slot * n_events + where
 
-        def column(name: str) -> Array:
-            flat = columns[name][order]
-            padded = np.zeros((slots, n_events), dtype=flat.dtype)
-            padded[slot, where] = flat
-            return padded
+        def scatter(flat: Array) -> Array:
+            padded = np.zeros(slots * n_events, dtype=flat.dtype)
+            padded[target] = flat
+            return padded.reshape(slots, n_events)
 
-        return cls(mask, column)
+        mask = scatter(np.ones(len(target), dtype=bool))
+        return cls(mask, lambda name: scatter(columns[name].take(order)), packed=True)
 
     def column(self, name: str) -> Array:
         """A column, shape (slots, events); ``rank`` counts from 1 in falling key."""
@@ -89,16 +89,20 @@ class Collection:
 
     def first(self, number: int) -> Collection:
         """The ``number`` objects of the highest key, moved to the first slots."""
-        order = np.argsort(~self.mask, axis=0, kind="stable")[:number]
-        return self.take(order)
+        if self._packed:
+            return Collection(self.mask[:number], lambda name: self.column(name)[:number], packed=True)
+        return self.take(np.argsort(~self.mask, axis=0, kind="stable")[:number])
 
-    def take(self, slots: Array) -> Collection:
-        """Objects gathered by slot, ``slots`` of shape (new slots, events)."""
+    def take(self, slots: Array, *, packed: bool = False) -> Collection:
+        """Objects gathered by slot.
 
-        def column(name: str) -> Array:
-            return np.take_along_axis(self.column(name), slots, axis=0)
-
-        return Collection(np.take_along_axis(self.mask, slots, axis=0), column)
+        Args:
+            slots: old slot of every new one, shape (new slots, events).
+            packed: the new order has used slots first.
+        """
+        n_events = self.mask.shape[1]
+        place = slots * n_events + np.arange(n_events)
+        return Collection(self.mask.take(place), lambda name: self.column(name).take(place), packed=packed)
 
     def leading_of_each_charge(self, key: str) -> Collection:
         """The negative and the positive object of the largest ``key``, in two slots."""

@@ -156,16 +156,18 @@ def merge_cells(cells: Collection, rings: Rings) -> Collection:
             near &= (np.abs(ring[i] - ring[j]) <= 1) & mask[i] & mask[j]
             energy[i] += np.where(near, energy[j], 0.0)
             mask[j] &= ~near
-    order = np.argsort(np.where(mask, -energy, np.inf), axis=0, kind="stable")
     scale = energy / np.where(cells.column("e") > 0, cells.column("e"), 1.0)
 
     def column(name: str) -> Array:
         values = cells.column(name)
-        if name in ("e", "e_cms", "px_cms", "py_cms", "pz_cms"):
-            values = values * scale
-        return np.take_along_axis(values, order, axis=0)
+        return values * scale if name in ("e", "e_cms", "px_cms", "py_cms", "pz_cms") else values
 
-    return Collection(np.take_along_axis(mask, order, axis=0), column)
+    clusters = Collection(mask, column)
+    if not (scale > 1.0).any():
+        return cells
+    # those that took others in may have overtaken a neighbour in rank
+    order = np.argsort(np.where(mask, -energy, np.inf), axis=0, kind="stable")
+    return clusters.take(order, packed=True)
 
 
 def _helix(tracks: ak.Array, field_t: float) -> tuple[dict[str, Array], tuple[Array, Array, Array]]:
