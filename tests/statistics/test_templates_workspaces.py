@@ -143,15 +143,21 @@ def test_injected_signal_is_recovered() -> None:
     assert abs(pseudo - cross_section) < 3 * error
 
 
-def test_order_bias_is_a_signal_shaped_nuisance_of_zero_mean() -> None:
+def test_bias_of_the_order_is_a_signal_shaped_variation_of_the_background() -> None:
     point = workspaces(ALP, L_ALP).points["alp/m2p00000"]
-    bias = sample(point, "order_bias")
-    high = np.array(modifiers(point, "order_bias")["background_order"]["data"]["hi_data"])
-    low = np.array(modifiers(point, "order_bias")["background_order"]["data"]["lo_data"])
-    assert not any(bias["data"])
-    np.testing.assert_allclose(high, -low)
+    templates = build_templates(ALP.points, ALP.shapes, ALP.binning, ALP.background, ALP.config, L_ALP)
+    choice = templates.points["alp/m2p00000"].polynomial
+    assert choice is not None
+    model = pyhf.Workspace(spec(point)).model()
+    start = np.array(model.config.suggested_init())
+    start[model.config.poi_index] = 0.0
+    varied = start.copy()
+    varied[model.config.par_slice("background_order")] = 1.0
+    moved = model.expected_data(varied, include_auxdata=False) - model.expected_data(start, include_auxdata=False)
     signal = np.array(sample(point, "signal")["data"])
-    np.testing.assert_allclose(high / high.sum(), signal / signal.sum())
+    np.testing.assert_allclose(moved, choice.systematic * signal / signal.sum(), atol=1e-6 * choice.systematic)
+    for k in range(choice.order + 1):
+        assert min(modifiers(point, f"bernstein_{k}")["background_order"]["data"]["lo_data"]) > 0
 
 
 def test_modifiers_of_the_signal() -> None:

@@ -30,7 +30,6 @@ class BackgroundTemplate:
         data: expectation.
         errors: statistical errors of the simulation (empty for polynomials).
         variations: (down, up) by nuisance.
-        scale: for a polynomial: template events per unit of its free norm; 1 otherwise.
         start: starting value of a free norm.
         sigma_error: relative error of the generated cross section.
     """
@@ -220,12 +219,7 @@ def _point(
         parts = [samples[n].nominal for n in sorted(samples) if config.sample(n).role != "peaking"]
         expectation = window.reduce(sum(parts, np.zeros_like(signal.nominal))) * luminosity
         choice = choose_order(expectation, edges, np.array(window.keep), events, config.polynomial)
-        templates |= _polynomial(choice, edges, window, expectation)
-        if choice.systematic > 0 and events.sum() > 0:
-            unit = events * (choice.systematic / events.sum())
-            templates["order_bias"] = BackgroundTemplate(
-                (0.0,) * len(unit), (), {"background_order": (_tuple(-unit), _tuple(unit))}
-            )
+        templates |= _polynomial(choice, edges, window, expectation, events)
     templates = _floored(templates, len(events))
     total = window.reduce(background.total(region, luminosity))
     variance = sum((window.reduce(s.variance) for _, s in sorted(samples.items())), np.zeros_like(total))
@@ -263,33 +257,44 @@ def _simulated(window: Window, sample: SampleExpectation, luminosity: float) -> 
 
 
 def _polynomial(
-    choice: BernsteinChoice, edges: FloatArray, window: Window, expectation: FloatArray
+    choice: BernsteinChoice, edges: FloatArray, window: Window, expectation: FloatArray, signal: FloatArray
 ) -> dict[str, BackgroundTemplate]:
+    """One template per coefficient; the bias of the order is a signal-shaped variation of their sum.
+
+    Each template takes the part of the variation that it has of the background, so all stay positive.
+    """
     basis = bernstein_templates(edges, choice.order)[:, np.array(window.keep)]
     total = max(float(expectation.sum()), 1.0)
+    # a template that the expectation does not need keeps a scale that data could need
+    scales = [max(y, 0.05 * total / len(choice.yields)) for y in choice.yields]
+    starts = [max(y / s, 0.01) for y, s in zip(choice.yields, scales, strict=True)]
+    background = np.array([a * b for a, b in zip(scales, starts, strict=True)]) @ basis
+    relative = np.zeros(len(background))
+    if choice.systematic > 0 and signal.sum() > 0:
+        relative = np.minimum(choice.systematic * signal / signal.sum() / background, 0.9)
     out = {}
-    for k, y in enumerate(choice.yields):
-        # a template that the expectation does not need keeps a scale that data could need
-        scale = max(y, 0.05 * total / len(choice.yields))
-        out[f"bernstein_{k}"] = BackgroundTemplate(_tuple(basis[k] * scale), (), {}, max(y / scale, 0.01))
+    for k, (scale, start) in enumerate(zip(scales, starts, strict=True)):
+        data = basis[k] * scale
+        pair = (_tuple(data * (1.0 - relative)), _tuple(data * (1.0 + relative)))
+        variations = {"background_order": pair} if relative.any() else {}
+        out[f"bernstein_{k}"] = BackgroundTemplate(_tuple(data), (), variations, start)
     return out
 
 
 def _floored(templates: dict[str, BackgroundTemplate], n: int) -> dict[str, BackgroundTemplate]:
     """Drop empty samples; lift empty bins, where one observed event would have probability zero."""
-    kept = {k: t for k, t in templates.items() if any(t.data) or k == "order_bias"}
-    filled = {k: t for k, t in kept.items() if any(t.data)}
-    if not filled:
+    kept = {k: t for k, t in templates.items() if any(t.data)}
+    if not kept:
         name = sorted(templates)[0] if templates else "background"
         kept[name] = BackgroundTemplate((1e-3,) * n, (1e-3,) * n, {})
         return kept
-    total = np.sum([t.data for t in filled.values()], axis=0)
+    total = np.sum([t.data for t in kept.values()], axis=0)
     least = max(1e-3 * float(total.mean()), 1e-4)
     lift = np.maximum(least - total, 0.0)
     if not lift.any():
         return kept
-    name = max(sorted(filled), key=lambda k: sum(filled[k].data))
-    t = filled[name]
+    name = max(sorted(kept), key=lambda k: sum(kept[k].data))
+    t = kept[name]
     kept[name] = BackgroundTemplate(
         _tuple(np.array(t.data) + lift),
         _tuple(np.hypot(t.errors, lift)) if t.errors else (),

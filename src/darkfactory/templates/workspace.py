@@ -179,14 +179,12 @@ def _background_sample(
     name: str, t: BackgroundTemplate, channel: str, config: TemplatesConfig
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The sample and the parameters that it brings."""
-    if name == "order_bias":
-        modifiers = [_histosys(n, low, high) for n, (low, high) in sorted(t.variations.items())]
-        return {"name": name, "data": list(t.data), "modifiers": modifiers}, []
     if name.startswith("bernstein_"):
         top = 20.0 * max(1.0, t.start)
         parameter = {"name": name, "inits": [t.start], "bounds": [[0.0, max(top, 100.0)]]}
-        norm = {"name": name, "type": "normfactor", "data": None}
-        return {"name": name, "data": list(t.data), "modifiers": [norm]}, [parameter]
+        modifiers: list[dict[str, Any]] = [{"name": name, "type": "normfactor", "data": None}]
+        modifiers += [_histosys(n, low, high) for n, (low, high) in sorted(t.variations.items())]
+        return {"name": name, "data": list(t.data), "modifiers": modifiers}, [parameter]
     settings, systematics = config.sample(name), config.systematics
     modifiers, parameters = [], []
     if systematics.luminosity:
