@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
 from collections import Counter
@@ -75,18 +76,24 @@ class Amplitude:
         p = self._check(p)
         if backend == "auto":
             backend = "numba" if p.dtype == np.float64 and importlib.util.find_spec("numba") else "numpy"
-        if backend == "numba":
-            return self._squared_numba(p)
         fixed = self._fixed
+        factor = self.average * (1 if fixed is None else 2)
+        if backend == "numba" and self._machine is not None:
+            vm = importlib.import_module("darkfactory.generate.amplitude.vm")
+            return np.asarray(vm.run(self._machine, p) * factor)
         out = np.empty(len(p), dtype=p.dtype)
         for block in self._blocks(len(p), fixed):
             m = amplitudes(self.program, np.ascontiguousarray(p[block].transpose(1, 2, 0)), None, fixed)
             m = m.reshape(-1, m.shape[-1])
             out[block] = (m.real**2 + m.imag**2).sum(axis=0)
-        return out * (self.average * (1 if fixed is None else 2))
+        return out * factor
 
-    def _squared_numba(self, p: Array) -> Array:
-        return self.squared(p, "numpy")
+    @cached_property
+    def _machine(self) -> Any:
+        """Tables for the Numba backend; None where it cannot run the program."""
+        # here, since importing Numba takes time and it is optional
+        vm = importlib.import_module("darkfactory.generate.amplitude.vm")
+        return vm.assemble(self.program, self._fixed)
 
     def helicity_amplitudes(self, p: Array, external: Mapping[int, Array] | None = None) -> Array:
         """Amplitudes of all helicities.
