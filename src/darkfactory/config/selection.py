@@ -141,7 +141,7 @@ class TrainingConfig(Sourced):
     window_observable: str = "m2_recoil"
     """The observable in which a hypothesis is a peak."""
     window_sigma: float = Field(default=2.0, gt=0)
-    """Half width of a hypothesis window in units of the signal's width (half of its central 68 %)."""
+    """Half width of a hypothesis window in units of the width of the signal's core."""
     punzi_a: float = Field(default=3.0, gt=0)
     """Significance of a discovery in the Punzi figure of merit."""
     punzi_b: float = Field(default=1.28155, gt=0)
@@ -178,9 +178,9 @@ class NetworkConfig(TrainingConfig):
     """Events per step of the pre-training."""
     pretrain_rate: float = Field(default=0.01, gt=0)
     """Learning rate (Adam) of the pre-training."""
-    punzi_steps: int = Field(default=150, ge=0)
+    punzi_steps: int = Field(default=200, ge=0)
     """Full-batch steps with the Punzi figure of merit."""
-    punzi_rate: float = Field(default=0.01, gt=0)
+    punzi_rate: float = Field(default=0.03, gt=0)
     """Learning rate (Adam) of these steps."""
 
     @model_validator(mode="after")

@@ -17,10 +17,10 @@ from darkfactory.select.candidates import Candidates, Observable
 from darkfactory.select.objects import (
     Array,
     Flat,
+    cm_matrix,
     flatten,
     good_photons,
     good_tracks,
-    lorentz_matrix,
     photon_p4,
     transform,
 )
@@ -46,7 +46,7 @@ def dimuon_recoil(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
 
     p = np.sqrt(pair["px"] ** 2 + pair["py"] ** 2 + pair["pz"] ** 2)
     lab = np.stack([np.sqrt(p * p + M_MU * M_MU), pair["px"], pair["py"], pair["pz"]], axis=-1)
-    to_cm = lorentz_matrix(frame.to_cm(np.eye(4)))
+    to_cm = cm_matrix(frame)
     cm = transform(lab, to_cm)
     # 0 harder, 1 softer in the CM; of equal momenta the first track is the harder
     e_cm = cm[:, 0].reshape(-1, 2)

@@ -38,7 +38,8 @@ class TrainingSample:
     Attributes:
         name: point or process.
         columns: as of ``Selected``; needs ``fold``, the inputs and the window observable.
-        weight: expected events of the whole sample at the dataset's luminosity; of a signal for 1 fb.
+        weight: expected events of the whole sample at the dataset's luminosity L: w L / n_generated with the weights w
+            in fb; of a signal for 1 fb: w L / (n_generated sigma_fb).
     """
 
     name: str

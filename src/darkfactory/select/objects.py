@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.config.selection import PhotonConfig, TrackConfig
+from darkfactory.physics.beams import BeamFrame
 
-__all__ = ["Array", "Flat", "flatten", "good_photons", "good_tracks", "lorentz_matrix", "photon_p4", "transform"]
+__all__ = ["Array", "Flat", "cm_matrix", "flatten", "good_photons", "good_tracks", "photon_p4", "transform"]
 
 Array = NDArray[np.float64]
 
@@ -101,13 +102,20 @@ def photon_p4(photons: Flat) -> Array:
     )
 
 
-def lorentz_matrix(basis: Array) -> Array:
-    """Matrix L of a linear map given the images of the four basis vectors as rows: p' = sum_i p_i L[i]."""
-    return np.ascontiguousarray(basis, dtype=np.float64)
+def cm_matrix(frame: BeamFrame) -> Array:
+    """Matrix of the map from the laboratory to the CM frame, for :func:`transform`.
+
+    Example:
+        >>> from darkfactory.physics.beams import beam_frame
+        >>> frame = beam_frame(7.007, 4.0, 0.0415)
+        >>> transform(frame.p4[None], cm_matrix(frame)).round(4).tolist()[0][0]
+        10.5792
+    """
+    return np.ascontiguousarray(frame.to_cm(np.eye(4)))
 
 
 def transform(p: Array, matrix: Array) -> Array:
-    """Apply a Lorentz matrix to rows (n, 4).
+    """Apply a matrix to rows (n, 4): p'_j = sum_i p_i m_ij.
 
     Written out, not as a matrix product: the bits of a row must not depend on how many rows there are.
 

@@ -63,22 +63,40 @@ def sigma_min_derivative(background: Array, a: float, b: float) -> Array:
 
 
 def signal_window(x: Array, weight: Array, n_sigma: float) -> tuple[float, float]:
-    """Window around a signal: the weighted median plus and minus n_sigma times half of the central 68.27 %.
+    """Window of n_sigma core widths around a signal that may have long tails from initial-state radiation.
+
+    Starts from the shortest interval with 38.29 % of the events (one sigma long for a normal distribution), then
+    takes the median and half of the central 68.27 % of the events within three widths, five times.
 
     Example:
-        >>> x = np.linspace(-1.0, 1.0, 2001)
-        >>> low, high = signal_window(x, np.ones(2001), 2.0)
-        >>> round(low, 2), round(high, 2)
-        (-1.37, 1.37)
+        >>> rng = np.random.default_rng(1)
+        >>> x = np.concatenate([rng.normal(4.0, 0.3, 7000), 4.0 + rng.exponential(20.0, 3000)])
+        >>> low, high = signal_window(x, np.ones(10000), 2.0)
+        >>> round((low + high) / 2, 1), round((high - low) / 4, 1)
+        (4.0, 0.3)
     """
     order = np.argsort(x, kind="stable")
-    cumulative = np.cumsum(weight[order])
+    x, cumulative = x[order], np.cumsum(weight[order])
     if not len(x) or not cumulative[-1] > 0:
         raise RunError(f"no signal window from {len(x)} events; generate more signal events")
-    fractions = cumulative / cumulative[-1]
-    low, median, high = (float(x[order][np.searchsorted(fractions, q)]) for q in (0.15865, 0.5, 0.84135))
-    half = 0.5 * n_sigma * (high - low)
-    return median - half, median + half
+    before = np.concatenate([[0.0], cumulative])
+
+    def quantile(first: int, last: int, q: float) -> float:
+        at = before[first] + q * (before[last] - before[first])
+        return float(x[min(int(np.searchsorted(cumulative, at)), last - 1)])
+
+    end = np.searchsorted(cumulative, before[:-1] + 0.3829 * cumulative[-1])
+    start = np.flatnonzero(end < len(x))
+    lengths = x[end[start]] - x[start]
+    best = int(np.argmin(lengths))
+    centre, width = float(x[start[best]] + 0.5 * lengths[best]), float(lengths[best])
+    for _ in range(5):
+        first, last = np.searchsorted(x, [centre - 3 * width, centre + 3 * width])
+        if last - first < 2:
+            break
+        low, centre, high = (quantile(first, last, q) for q in (0.15865, 0.5, 0.84135))
+        width = 0.5 * (high - low)
+    return centre - n_sigma * width, centre + n_sigma * width
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,7 +97,7 @@ def train_network(
     """Train one network for all masses.
 
     Args:
-        signal: one sample per hypothesis, in order of mass.
+        signal: one sample per narrow hypothesis, in order of mass (windows of wide ones would be no windows).
         background: one sample per process.
         config: the ``network`` section.
         rng: decides initial weights, batches and the permutations of the ranking.

@@ -15,10 +15,10 @@ from darkfactory.physics.beams import BeamFrame
 from darkfactory.select.candidates import Candidates, Observable
 from darkfactory.select.objects import (
     Array,
+    cm_matrix,
     flatten,
     good_photons,
     good_tracks,
-    lorentz_matrix,
     photon_p4,
     transform,
 )
@@ -49,7 +49,7 @@ def photon_triplet(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -
     rows = np.repeat(event, 3)
 
     p4 = photon_p4(photons)
-    to_cm = lorentz_matrix(frame.to_cm(np.eye(4)))
+    to_cm = cm_matrix(frame)
     cm = transform(p4, to_cm)
     basis = {
         "a": cm[index[:, 0]],

@@ -89,6 +89,13 @@ def test_selected_round_trip(random_events, frame):
         assert np.array_equal(a.sumw2, b.sumw2)
 
 
+def test_fewer_rows(random_events, frame):
+    got = preselect(random_events, DIMUON, frame)
+    late = got.where(got.columns["fold"] >= 2)
+    assert set(late.columns["fold"].tolist()) == {2, 3}
+    assert late.cutflow is got.cutflow
+
+
 def test_broken_arrays_and_merges(random_events, frame):
     with pytest.raises(InputError, match="'meta' is missing"):
         Selected.from_arrays({"column/x": np.zeros(1)})
