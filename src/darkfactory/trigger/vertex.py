@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class Helix(NamedTuple):
-    """Tracks at their points of closest approach: cm, degrees, and the signed curvature in 1/cm."""
+    """Tracks: impact parameters in cm, direction at the vertex in degrees, signed curvature in 1/cm."""
 
     d0: Array
     z0: Array
@@ -33,30 +33,35 @@ class Crossing(NamedTuple):
 _LONGEST = 200.0  # cm; arcs longer than this leave the tracker
 
 
-def _circle(helix: Helix) -> tuple[Array, Array, Array]:
-    d0, _, phi, _, curvature = (np.asarray(v, dtype=float) for v in helix)
+def _radii(helix: Helix) -> tuple[Array, Array, Array, Array]:
+    """Vector from the vertex to the helix's centre, its signed radius, and the centre's distance from the axis."""
+    d0, curvature = np.asarray(helix.d0, dtype=float), np.asarray(helix.curvature, dtype=float)
     # a straight track is a very large circle: 1e6 cm bends 1e-3 cm over the tracker's metre
     rho = 1.0 / np.where(np.abs(curvature) < 1e-6, 1e-6, curvature)
-    s, c = np.sin(np.radians(phi)), np.cos(np.radians(phi))
-    return (d0 + rho) * s, -(d0 + rho) * c, rho
-
-
-def _arc(helix: Helix, x: Array, y: Array, centre: tuple[Array, Array, Array]) -> Array:
-    """Signed path length in the transverse plane from the point of closest approach, in cm."""
     phi = np.radians(np.asarray(helix.phi, dtype=float))
-    cx, cy, rho = centre
-    # the direction of flight at (x, y) is perpendicular to the radius
-    turned = np.arctan2((cx - x) / rho, (y - cy) / rho)
-    bend = np.mod(phi - turned + np.pi, 2 * np.pi) - np.pi
-    return np.asarray(bend * rho)
+    return rho * np.sin(phi), -rho * np.cos(phi), rho, np.abs(d0 + rho)
+
+
+def _z_at(helix: Helix, x: Array, y: Array, to_centre: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+    """Where along z a track is at the vertex (x, y), and the path length there from the point of closest approach."""
+    ax, ay, rho, _ = to_centre
+    # direction of flight at the closest approach: at right angles to the line from the axis to the centre
+    start = np.arctan2((x + ax) / rho, -(y + ay) / rho)
+    turned = start - np.radians(np.asarray(helix.phi, dtype=float))
+    path = (np.mod(turned + np.pi, 2 * np.pi) - np.pi) * rho
+    theta = np.radians(np.clip(np.asarray(helix.theta, dtype=float), 1.0, 179.0))
+    return np.asarray(helix.z0, dtype=float) + path / np.tan(theta), path
 
 
 def crossing(one: Helix, two: Helix, valid: Array | None = None) -> Crossing:
-    """Cross two helices in the transverse plane; of the two solutions the one of the smaller gap along z.
+    """The common point of two helices whose directions are known there; of two solutions the one closer in z.
 
-    The parameters are Belle II's: the point of closest approach to the z axis is (d0 sin phi, -d0 cos phi,
-    z0); a positive charge turns clockwise seen from +z, with centre at the right hand. Circles that miss each
-    other by less than 0.5 cm count as touching.
+    Each track's impact parameter d0 and its direction at the vertex put the vertex on a circle, since the
+    helix's centre lies at a known distance from the axis and at a known vector from the vertex. Two circles
+    cross in the vertex. Signs are Belle II's: a positive charge turns clockwise seen from +z, with the centre
+    at its right hand, and d0 is positive where the axis is farther from the centre than the track (for
+    positive charges; the other way for negative ones). Circles that miss each other by less than 0.5 cm count
+    as touching.
 
     Args:
         one: helix parameters of the first tracks, any shape.
@@ -74,32 +79,29 @@ def crossing(one: Helix, two: Helix, valid: Array | None = None) -> Crossing:
         >>> round(float(v.r[0]), 2), round(float(v.gap[0]), 2), round(float(v.theta[0]), 1)
         (10.00, 0.00, 63.4)
     """
-    a, b = _circle(one), _circle(two)
-    dx, dy = b[0] - a[0], b[1] - a[1]
+    a, b = _radii(one), _radii(two)
+    # circles about minus the vectors to the centres
+    dx, dy = a[0] - b[0], a[1] - b[1]
     distance = np.maximum(np.hypot(dx, dy), 1e-9)
-    ra, rb = np.abs(a[2]), np.abs(b[2])
+    ra, rb = a[3], b[3]
     apart = np.maximum(distance - ra - rb, np.abs(ra - rb) - distance)
     ux, uy = dx / distance, dy / distance
-    # distance of the common chord from centre a; written so that large circles lose no digits
+    # distance of the common chord from the first centre; written so that large circles lose no digits
     along = 0.5 * (distance + (ra - rb) * (ra + rb) / distance)
     half = np.sqrt(np.maximum((ra - along) * (ra + along), 0.0))
     best = [np.full(distance.shape, np.inf) for _ in range(4)]
     for sign in (-1.0, 1.0):
-        x = a[0] + along * ux - sign * half * uy
-        y = a[1] + along * uy + sign * half * ux
-        arcs = [_arc(h, x, y, c) for h, c in ((one, a), (two, b))]
-        z1, z2 = (
-            np.asarray(h.z0, dtype=float) + s / np.tan(np.radians(np.clip(h.theta, 1.0, 179.0)))
-            for h, s in zip((one, two), arcs, strict=True)
-        )
+        x = -a[0] + along * ux - sign * half * uy
+        y = -a[1] + along * uy + sign * half * ux
+        (z1, s1), (z2, s2) = _z_at(one, x, y, a), _z_at(two, x, y, b)
         gap = np.abs(z1 - z2)
-        allowed = (apart < 0.5) & (np.abs(arcs[0]) < _LONGEST) & (np.abs(arcs[1]) < _LONGEST)
+        allowed = (apart < 0.5) & (np.abs(s1) < _LONGEST) & (np.abs(s2) < _LONGEST)
         if valid is not None:
             allowed = allowed & valid
         better = allowed & (gap < best[3])
         for i, new in enumerate((x, y, 0.5 * (z1 + z2), gap)):
             best[i] = np.where(better, new, best[i])
-    r = np.hypot(best[0], best[1])
     found = np.isfinite(best[3])
+    r = np.hypot(best[0], best[1])
     theta = np.degrees(np.arctan2(np.where(found, r, 0.0), np.where(found, best[2], 1.0)))
     return Crossing(r, theta, best[3])

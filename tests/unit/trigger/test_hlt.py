@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trigger_events import FRAME, cluster, cluster_cms, events, menu, track_cms
+from trigger_events import FRAME, cluster, cluster_cms, events, menu, track, track_cms
 
+from darkfactory.detector.geometry import impact_parameters
 from darkfactory.trigger.emulate import emulate, fired
+from darkfactory.trigger.vertex import Helix, crossing
 
 # every veto as a line of its own, to look at
 VETOES = ("ee2leg", "ee1leg1trk", "ee1leg", "ee1leg1e", "ee2clst", "gg2clst", "eexx", "eeBrem", "muonPairV")
@@ -118,22 +120,33 @@ def test_single_tag() -> None:
 
 
 def helix(x: float, y: float, z: float, pt: float, phi: float, tan_lambda: float, charge: int) -> dict[str, Any]:
-    """A track through (x, y, z) with its direction there, brought to its point of closest approach."""
-    rho = charge * pt / (0.00299792458 * 1.4523)
+    """A track from (x, y, z) with its direction there, as the detector simulation makes it."""
     f = np.radians(phi)
-    cx, cy = x + rho * np.sin(f), y - rho * np.cos(f)
-    # at the closest approach the direction is at right angles to the line from the centre to the axis
-    f0 = np.arctan2(cx / rho, -cy / rho)
-    d0 = np.sign(rho) * np.hypot(cx, cy) - rho
-    if d0 * rho < -2 * rho * rho:
-        raise AssertionError
-    bend = (f0 - f + np.pi) % (2 * np.pi) - np.pi
-    z0 = z - tan_lambda * bend * rho
-    return {
-        "charge": charge, "px": pt * np.cos(f0), "py": pt * np.sin(f0), "pz": pt * tan_lambda, "d0": d0, "z0": z0,
-        "cluster_e": 0.2, "klm": False, "is_mu": False, "is_mu_tight": False, "is_e": False, "is_pi": True,
-        "is_k": False, "is_p": False, "truth": 0, "truth_pdg": 211 * charge,
-    }  # fmt: skip
+    p = np.array([pt * np.cos(f), pt * np.sin(f), pt * tan_lambda])
+    d0, z0 = impact_parameters(p[None], np.array([charge]), np.array([[x, y, z]]), 1.4523)
+    made = track(1.0, 60, 0, charge)
+    return made | {"px": p[0], "py": p[1], "pz": p[2], "d0": d0[0], "z0": z0[0]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_crossing_finds_the_vertex_of_random_pairs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 500
+    radius, angle, z = rng.uniform(1, 60, n), rng.uniform(-np.pi, np.pi, n), rng.uniform(-30, 60, n)
+    vertex = np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
+    sides = []
+    for charge in (1, -1):
+        pt = rng.uniform(0.4, 4, n)
+        phi = angle + charge * rng.uniform(0.15, 0.8, n)  # flying outwards, not along each other
+        dip = rng.uniform(-0.5, 1.5, n)
+        p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * dip], axis=1)
+        d0, z0 = impact_parameters(p, np.full(n, charge), vertex, 1.4523)
+        theta = np.degrees(np.arctan2(1, dip))
+        sides.append(Helix(d0, z0, np.degrees(phi), theta, charge * 0.00299792458 * 1.4523 / pt))
+    found = crossing(*sides)
+    np.testing.assert_allclose(found.gap, 0, atol=1e-4)
+    np.testing.assert_allclose(found.r, radius, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.theta, np.degrees(np.arctan2(radius, z)), atol=0.05)
 
 
 @pytest.mark.parametrize(("r", "expected"), [(1.0, False), (5.0, True), (20.0, True), (50.0, True), (70.0, False)])
