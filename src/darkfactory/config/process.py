@@ -122,10 +122,10 @@ class DecayConfig(StrictModel):
 class TauDecayConfig(StrictModel):
     """How tau legs decay."""
 
-    first: tuple[str, ...] = ()
-    """Allowed modes of the tau- (empty: all)."""
-    second: tuple[str, ...] = ()
-    """Allowed modes of the tau+."""
+    first: tuple[str, ...] | str = "any"
+    """Modes or groups of modes of one tau, of the table of tau decays."""
+    second: tuple[str, ...] | str = "any"
+    """Those of the other; which of them is the tau- is open."""
 
 
 class ProcessConfig(StrictModel):

@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.process import ProcessConfig
+from darkfactory.config.tau_decays import TauDecaysConfig
 from darkfactory.core.digest import code_digest, digest_value
 from darkfactory.core.errors import ConfigError
 from darkfactory.generate.amplitude.engine import Amplitude, compile_amplitude
 from darkfactory.generate.bias import Bias, make_biases
 from darkfactory.generate.channels import Channel, make_channels
 from darkfactory.generate.regions import Region, make_region
+from darkfactory.generate.taus.modes import TauModes, build_modes
 from darkfactory.generate.topology import DiagramLike, permute, topologies
 from darkfactory.physics.beams import Beams
 
-__all__ = ["Process", "WideLeg", "build_process"]
+__all__ = ["Process", "Product", "WideLeg", "build_process"]
 
 Array = NDArray[np.float64]
 
@@ -33,6 +35,14 @@ class WideLeg:
     leg: int
     mass: float
     ratio: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """A particle that a leg decays to; mass in GeV."""
+
+    pdg: int
+    mass: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +59,13 @@ class Process:
     biases: tuple[Bias, ...]
     wide: WideLeg | None
     vacuum_polarisation: bool
+    products: Mapping[str, Product]
+    tau_decays: TauDecaysConfig | None
+    tau_modes: TauModes | None
+
+    def product(self, name: str) -> Product:
+        """A particle of the two-body decays."""
+        return self.products[name]
 
     @property
     def n_final(self) -> int:
@@ -73,6 +90,7 @@ class Process:
             "model": self.model.model_dump(mode="json"),
             "parameters": dict(self.parameters),
             "beams": dataclasses.asdict(self.beams),
+            "taus": self.tau_decays.model_dump(mode="json") if self.tau_decays is not None else None,
             "code": code_digest("darkfactory.generate.chunk"),
         }
         return digest_value(value)
@@ -88,7 +106,11 @@ def _single_photon(diagrams: Sequence[DiagramLike], full: int) -> bool:
 
 
 def build_process(
-    process: ProcessConfig, model: ModelConfig, parameters: Mapping[str, float], beams: Beams
+    process: ProcessConfig,
+    model: ModelConfig,
+    parameters: Mapping[str, float],
+    beams: Beams,
+    tau_decays: TauDecaysConfig | None = None,
 ) -> Process:
     """Compile the amplitude and make the channels.
 
@@ -97,6 +119,7 @@ def build_process(
         model: particles and vertices.
         parameters: values on top of the process's; ``width_over_mass`` makes its ``wide`` leg a resonance.
         beams: energies, spreads, crossing angle.
+        tau_decays: the decay table, for processes with ``taus``.
 
     Raises:
         ConfigError: an engine other than ``tree``, masses above the energy, unknown parameters, or photons without
@@ -139,6 +162,26 @@ def build_process(
                     "cut on e_cms_min of gamma",
                     where=f"{where}.cuts.legs",
                 )
+    products: dict[str, Product] = {}
+    all_values = model.values(values)
+    for name in {n for d in process.decays.values() for n in d.products}:
+        particle, anti = model.particle(name)
+        mass = model.number(particle.mass, all_values, f"particles.{particle.name}.mass")
+        products[name] = Product(-particle.pdg if anti else particle.pdg, mass)
+    for leg in legs:
+        if not leg.incoming and leg.name in process.decays and (wide is None or legs[wide.leg] is not leg):
+            total = sum(products[n].mass for n in process.decays[leg.name].products)
+            if total >= leg.mass:
+                raise ConfigError(
+                    f"{leg.name} of {leg.mass:.5g} GeV cannot decay to products of {total:.5g} GeV",
+                    where=f"{where}.decays.{leg.name}",
+                )
+    modes = None
+    if process.taus is not None:
+        if tau_decays is None:
+            raise ConfigError("the process decays taus: a table of tau decays is needed", where=f"{where}.taus")
+        tau_mass = next((leg.mass for leg in legs if abs(leg.pdg) == 15), None)
+        modes = build_modes(tau_decays, process.taus.first, process.taus.second, tau_mass=tau_mass)
     found = topologies(amplitude.diagrams, len(legs))
     channels = make_channels(found, [permute(t, legs) for t in found], legs, region)
     full = (1 << len(legs)) - 4
@@ -146,5 +189,5 @@ def build_process(
     return Process(
         process, model, dict(values, **({"width_over_mass": ratio} if ratio else {})), beams, amplitude, region,
         channels, make_biases(process.bias, legs), wide,
-        process.vp == "on" or (process.vp == "auto" and single),
+        process.vp == "on" or (process.vp == "auto" and single), products, tau_decays, modes,
     )  # fmt: skip

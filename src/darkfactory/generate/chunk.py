@@ -1,0 +1,141 @@
+"""A chunk of truth events: hard process, decays, radiation, beams, record."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from darkfactory.core.errors import InputError
+from darkfactory.generate.gridpack import Gridpack
+from darkfactory.generate.process import Process
+from darkfactory.generate.radiation import ToLab, make_to_lab
+from darkfactory.generate.record import Particles, concatenate, to_events
+from darkfactory.generate.taus.decay import TAU_MINUS, decay_tau_pair
+from darkfactory.generate.unweight import HardEvents, unweighted
+from darkfactory.physics.kinematics import two_body
+
+__all__ = ["GeneratedChunk", "generate_chunk"]
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GeneratedChunk:
+    """Truth events in the laboratory and what normalises them.
+
+    Attributes:
+        events: awkward records per :mod:`darkfactory.events.schema`.
+        n_events: their number.
+        sumw: sum of weights, fb; over ``n_events`` it is the cross-section.
+        sumw2: sum of squared weights.
+        tries: attempts at the hard process.
+    """
+
+    events: ak.Array
+    n_events: int
+    sumw: float
+    sumw2: float
+    tries: int
+
+
+def _row(n: int, pdg: int, status: int, mother: int, p: Array, vertex: Array | None = None) -> Particles:
+    full = np.full(n, 1, dtype=np.int64)
+    return Particles(
+        np.arange(n, dtype=np.int64), pdg * full, status * full, mother * full, p,
+        np.zeros((n, 3)) if vertex is None else vertex,
+    )  # fmt: skip
+
+
+def _two_body_decays(process: Process, p: Array, lab: ToLab, rng: np.random.Generator) -> tuple[list[Particles], set[int]]:
+    """Isotropic decays of legs; products follow all legs."""
+    n, legs = len(p), process.amplitude.legs
+    out: list[Particles] = []
+    decayed: set[int] = set()
+    for i, leg in enumerate(legs):
+        if leg.incoming or leg.name not in process.config.decays:
+            continue
+        products = [process.product(name) for name in process.config.decays[leg.name].products]
+        u = rng.random((2, n))
+        pair = two_body(p[:, i], products[0].mass, products[1].mass, 2 * u[0] - 1, 2 * np.pi * u[1])
+        for product, momentum in zip(products, pair, strict=True):
+            out.append(_row(n, product.pdg, 1, i - 2, lab.legs(momentum[:, None])[:, 0]))
+        decayed.add(i)
+    return out, decayed
+
+
+def _tau_decays(
+    process: Process, hard: HardEvents, p_lab: Array, lab: ToLab, base: Ints, rng: np.random.Generator
+) -> tuple[Particles, Array, tuple[int, int]]:
+    """Products of a tau pair; they follow the ``base`` particles of each event."""
+    legs = process.amplitude.legs
+    minus = next(i for i, leg in enumerate(legs) if leg.pdg == 15 and not leg.incoming)
+    plus = next(i for i, leg in enumerate(legs) if leg.pdg == -15 and not leg.incoming)
+    if process.tau_modes is None:
+        raise InputError(f"process {process.config.name} decays taus but was built without a table of tau decays")
+    density = process.amplitude.spin_density(hard.p, (minus, plus))
+    decays = decay_tau_pair(density, hard.p[:, minus], hard.p[:, plus], process.tau_modes, rng)
+    event = np.repeat(np.arange(len(decays.counts), dtype=np.int64), decays.counts)
+    tau = np.where(decays.side == 0, minus, plus)
+    parent = decays.parent.astype(np.int64)
+    direct = np.where(parent == TAU_MINUS, minus, plus) - 2
+    mother = np.where(parent < 0, direct, parent + base[event])
+    length = decays.proper_length[event, decays.side] / process.tau_modes.tau_mass
+    vertex = p_lab[event, tau, 1:] * length[:, None]
+    products = Particles(
+        event, decays.pdg.astype(np.int64), decays.status.astype(np.int64), mother, lab.flat(decays.momenta, event),
+        vertex,
+    )  # fmt: skip
+    return products, decays.weight, (minus, plus)
+
+
+def generate_chunk(
+    process: Process, gridpack: Gridpack, n_events: int, rng: np.random.Generator, chunk: int
+) -> GeneratedChunk:
+    """Truth events of one chunk, a function of its arguments alone.
+
+    Order in an event: the products of the hard process, those of two-body decays, the radiated photon, the
+    products of taus.
+
+    Args:
+        process: what to generate.
+        gridpack: its frozen adaptation.
+        n_events: number of events.
+        rng: random stream of the chunk.
+        chunk: its number, for the events' identifiers.
+
+    Raises:
+        InputError: the gridpack belongs to another process.
+    """
+    if gridpack.process != process.digest:
+        raise InputError(
+            f"gridpack of {gridpack.name} ({gridpack.process}) does not fit process {process.config.name} "
+            f"({process.digest}): the configuration or the code has changed; adapt it again"
+        )
+    hard = unweighted(process, gridpack, n_events, rng)
+    n, legs = n_events, process.amplitude.legs
+    lab = make_to_lab(hard.e_her, hard.e_ler, process.beams.half_crossing, hard.v, process.config.isr, rng)
+    p_lab = lab.legs(hard.p)
+    second, decayed = _two_body_decays(process, hard.p, lab, rng)
+    radiated = np.flatnonzero(hard.v > 0)
+    base = np.full(n, len(legs) - 2 + len(second), dtype=np.int64)
+    base[radiated] += 1
+    weight = hard.weight
+    last: list[Particles] = []
+    if process.config.taus is not None:
+        products, tau_weight, taus = _tau_decays(process, hard, p_lab, lab, base, rng)
+        last.append(products)
+        decayed |= set(taus)
+        weight = weight * tau_weight
+    first = [
+        _row(n, leg.pdg, 2 if i in decayed else 1, -1, p_lab[:, i]) for i, leg in enumerate(legs) if not leg.incoming
+    ]
+    ones = np.ones(len(radiated), dtype=np.int64)
+    photon = Particles(
+        radiated.astype(np.int64), 22 * ones, ones, -ones, lab.photon[radiated], np.zeros((len(radiated), 3))
+    )
+    events = to_events(concatenate([*first, *second, photon, *last]), weight, chunk)
+    return GeneratedChunk(events, n, float(weight.sum()), float((weight**2).sum()), hard.tries)
