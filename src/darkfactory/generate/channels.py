@@ -50,6 +50,8 @@ class Step:
     angle: Map
     floor: float = 0.0
     """Least -t, where another channel covers smaller ones."""
+    line2: float = 0.0
+    """Squared mass m2 of the t-channel line; the variable is m2 - t."""
     soft: int = 0
     """Leg whose energy, logarithmically, stands for the helicity angle: 1 for a, 2 for b, 0 for none."""
 
@@ -209,7 +211,7 @@ class Channel:
                     if gone:
                         beam = beam - p[gone]
                     vec = rotate(vec, boost_to(beam, p[step.parent], m))
-                virt[0 if step.side == 1 else -1] = step.angle.m2 - y
+                virt[0 if step.side == 1 else -1] = step.line2 - y
             d += 1
             if step.parent == kin.full:
                 p[step.a] = vec
@@ -274,7 +276,7 @@ class Channel:
                 ok &= good & (y >= lo * (1 - _EDGE)) & (y <= hi * (1 + _EDGE))
                 u[d], slope = step.angle.invert(np.clip(y, lo, hi), lo, hi, s_par)
                 jac *= slope / (16 * np.pi * k * m)
-                virt[0 if step.side == 1 else -1] = step.angle.m2 - y
+                virt[0 if step.side == 1 else -1] = step.line2 - y
             d += 1
         return u, np.where(ok, jac, 0.0)
 
@@ -356,9 +358,9 @@ class Channel:
         e = (s_par + q2 - o2) / (2 * m)
         ea = (s_par + sa - sb) / (2 * m)
         if step.parent == kin.full and _other_side(kin, step):
-            least = least_t(step.angle.m2, o2, sb, m - e, k, m - ea, ka, (o2 - sb + sa - q2) / (2 * m))
+            least = least_t(step.line2, o2, sb, m - e, k, m - ea, ka, (o2 - sb + sa - q2) / (2 * m))
         else:
-            least = least_t(step.angle.m2, q2, sa, e, k, ea, ka, (q2 - sa + sb - o2) / (2 * m))
+            least = least_t(step.line2, q2, sa, e, k, ea, ka, (q2 - sa + sb - o2) / (2 * m))
         span = 2 * k * ka
         lo, hi = least, least + 2 * span
         la, lb = kin.single(step.a), kin.single(step.b)
@@ -377,7 +379,7 @@ class Channel:
                 e_least = np.maximum(e_least, np.sqrt(mass2 / max(1 - c * c, 1e-12)))
             p_least = np.sqrt(np.maximum(e_least**2 - mass2, 0.0))
             t_cut = kin.m2[1] + mass2 - 2 * (kin.beam_e * e_least - kin.beam_k * p_least * c)
-            lo = np.maximum(lo, step.angle.m2 - t_cut)
+            lo = np.maximum(lo, step.line2 - t_cut)
         if step.floor > 0:
             lo = np.maximum(lo, step.floor)
         good = (hi > lo * (1 + 1e-12)) & (lo > 0)
@@ -391,7 +393,7 @@ class Channel:
         if gone:
             zero = np.zeros_like(kin.s)
             q = np.stack([kin.beam_e, zero, zero, sign * kin.beam_k]) - kin.p(gone) - pa
-            return np.asarray(step.angle.m2 - (q[0] ** 2 - q[1] ** 2 - q[2] ** 2 - q[3] ** 2))
+            return np.asarray(step.line2 - (q[0] ** 2 - q[1] ** 2 - q[2] ** 2 - q[3] ** 2))
         mask = step.a
         if step.parent == kin.full and _other_side(kin, step):
             mask, sign = step.b, -sign
@@ -400,7 +402,7 @@ class Channel:
         pt2 = pa[1] ** 2 + pa[2] ** 2
         omc = np.where(pz > 0, pt2 / (ka * (ka + np.abs(pz))), 1 - pz / ka)
         q2 = kin.m2[0 if step.side == 1 else 1]
-        least = least_t(step.angle.m2, q2, kin.mass2(mask), kin.beam_e, kin.beam_k, pa[0], ka, kin.beam_e - pa[0])
+        least = least_t(step.line2, q2, kin.mass2(mask), kin.beam_e, kin.beam_k, pa[0], ka, kin.beam_e - pa[0])
         return np.asarray(least + 2 * kin.beam_k * ka * omc)
 
 
@@ -454,7 +456,7 @@ def _chain(topology: Topology, legs: Sequence[LegLike], region: Region) -> list[
             Step(
                 a.mask | b_mask, a.mask, b_mask, side, left, right,
                 _invariant_map(a.mask, a.line, b_mask, legs), _invariant_map(b_mask, b_line, a.mask, legs),
-                Map("log", line.mass**2),
+                Map("log"), line2=line.mass**2,
             )  # fmt: skip
         )
         left, right = (left | a.mask, right) if side == 1 else (left, right | a.mask)
