@@ -142,6 +142,6 @@ def test_efficiency_counts_events_once():
 def test_speed(random_events, frame):
     many = ak.concatenate([random_events] * 100)
     for selection in (DIMUON, TRIPLET):
-        start = time.perf_counter()
+        start = time.process_time()
         preselect(many, selection, frame)
-        assert len(many) / (time.perf_counter() - start) > 5e4  # half of the target: machines are shared
+        assert len(many) / (time.process_time() - start) > 5e4  # half of the target: machines are shared
