@@ -10,7 +10,6 @@ Keys with a colon, such as ``StringZ:aLund: 0.7``, go to Pythia as they are.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,9 +19,10 @@ from numpy.typing import NDArray
 
 from darkfactory.core.errors import ConfigError, RunError, UserError
 from darkfactory.events.schema import PARTICLE, zip_checked
+from darkfactory.generate.chunk import GeneratedChunk
 from darkfactory.physics.beams import BeamFrame
 
-__all__ = ["PythiaChunk", "generate_pythia_chunk"]
+__all__ = ["generate_pythia_chunk"]
 
 Array = NDArray[np.float64]
 Settings = Mapping[str, bool | int | float | str]
@@ -35,25 +35,6 @@ _DEFAULTS: dict[str, dict[str, bool | int | float | str]] = {
 }
 _SOFT_PHOTON = 1e-3
 _MAX_BATCHES = 50
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PythiaChunk:
-    """One chunk of truth events.
-
-    Attributes:
-        events: per :mod:`darkfactory.events.schema`, in the laboratory.
-        n_events: number of events.
-        sumw: sum of the weights in fb.
-        sumw2: sum of their squares.
-        tries: events asked for, equal to ``n_events``: nothing is rejected.
-    """
-
-    events: ak.Array
-    n_events: int
-    sumw: float
-    sumw2: float
-    tries: int
 
 
 def _import_pythia() -> Any:
@@ -233,7 +214,7 @@ def generate_pythia_chunk(
     n_events: int,
     rng: np.random.Generator,
     chunk: int,
-) -> PythiaChunk:
+) -> GeneratedChunk:
     """Generate one chunk of hadronic events.
 
     Args:
@@ -270,14 +251,10 @@ def generate_pythia_chunk(
         )
     del feeder
     particles = ak.concatenate(parts) if parts else _no_particles()
-    events = ak.Array(
-        {
-            "weight": np.full(n_events, float(sigma_fb)),
-            "event_id": np.int64(chunk) * 2**32 + np.arange(n_events, dtype=np.int64),
-            "particles": particles,
-        }
-    )
-    return PythiaChunk(
+    ids = np.int64(chunk) * np.int64(2**32) + np.arange(n_events, dtype=np.int64)
+    weight = np.full(n_events, float(sigma_fb))
+    events = ak.zip({"weight": weight, "event_id": ids, "particles": particles}, depth_limit=1)
+    return GeneratedChunk(
         events=events,
         n_events=n_events,
         sumw=sigma_fb * n_events,
