@@ -41,8 +41,9 @@ def test_efficiency_counts_right_pairings_only() -> None:
 
 def test_smooth_widths_follow_the_truth() -> None:
     for mass in (0.6, 1.7, 3.3):
-        # core and tail of the toy together are 10 to 12 % wider than its core
-        assert ALP.shapes.width("gg", mass) / float(alp_width(mass)) == pytest.approx(1.11, abs=0.04)
+        # core and tail of the toy together are 10 to 12 % wider than its core, the fitted core is between
+        assert ALP.shapes.at("alp", "gg").width(mass) / float(alp_width(mass)) == pytest.approx(1.11, abs=0.04)
+        assert ALP.shapes.width("gg", mass) / float(alp_width(mass)) == pytest.approx(1.06, abs=0.04)
 
 
 def test_interpolation_of_parameters_beats_none() -> None:
@@ -158,6 +159,6 @@ def test_errors() -> None:
             point, {k: v for k, v in columns.items() if k != "event_id"}, alp_config(), n_generated=10, sigma_fb=1.0
         )
     record = ALP.shapes.to_dict()
-    record["regions"]["alp/gg"]["curves"]["log_sigma68"] |= {"numbers": [-9.0], "knots": []}
+    record["regions"]["alp/gg"]["curves"]["log_width"] |= {"numbers": [-9.0], "knots": []}
     with pytest.raises(RunError, match="fine bins"):
         build_binning(ShapeModel.from_dict(record), alp_config())

@@ -107,6 +107,9 @@ class ShapeConfig(StrictModel):
     """Of the efficiency."""
     min_events: float = Field(default=50.0, gt=0)
     """Masses with fewer effective events are left out of the curves."""
+    resolution: Literal["core", "sigma68"] = "core"
+    """What sets bins and windows: the core's width, or half of the central 68 % interval, which radiative tails
+    stretch."""
     wrong_pairings: WrongPairings | None = None
     """Where signal events have several candidates."""
 

@@ -94,7 +94,7 @@ def _region_binning(shapes: ShapeModel, region: RegionConfig, config: TemplatesC
     x[0], x[-1] = low, high
     key = shapes.resolution[region.name]
     mass = np.clip(np.sqrt(np.maximum(x, 0.0)), *masses)
-    width = np.exp(shapes.regions[key].curves["log_sigma68"](mass))
+    width = shapes.regions[key].resolution(mass, shapes.kind)
     density = config.window.bins_per_width / width
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(x))])
     n = max(round(cumulative[-1]), 1)

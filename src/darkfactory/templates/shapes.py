@@ -123,6 +123,10 @@ class RegionShape:
         """Half of the central 68 % interval of the observable, in GeV^2."""
         return float(np.exp(self.curves["log_sigma68"](mass)))
 
+    def resolution(self, mass: npt.ArrayLike, kind: str) -> FloatArray:
+        """Width that sets the binning, in GeV^2: ``core`` or ``sigma68``."""
+        return np.asarray(np.exp(self.curves["log_width" if kind == "core" else "log_sigma68"](mass)))
+
     def shape(self, mass: float) -> DscbShape:
         """The interpolated Crystal Ball."""
         c = {k: float(v(mass)) for k, v in self.curves.items()}
@@ -155,11 +159,13 @@ class ShapeModel:
         regions: by ``hypothesis/region``.
         resolution: region name to the key whose width sets the binning.
         measurements: what the curves were made from.
+        kind: of width (:class:`ShapeConfig`).
     """
 
     regions: Mapping[str, RegionShape]
     resolution: Mapping[str, str]
     measurements: tuple[SignalMeasurement, ...]
+    kind: str = "core"
 
     def at(self, hypothesis: str, region: str) -> RegionShape:
         """Shapes of a hypothesis in a region; hypotheses without curves of their own take the resolution's."""
@@ -168,7 +174,7 @@ class ShapeModel:
 
     def width(self, region: str, mass: float) -> float:
         """Resolution of the observable at a mass, in GeV^2."""
-        return self.regions[self.resolution[region]].width(mass)
+        return float(self.regions[self.resolution[region]].resolution(mass, self.kind))
 
     def closure(self) -> list[dict[str, float | str]]:
         """Measured and smooth widths, and chi^2 of each fit, for figures and tests."""
@@ -202,6 +208,7 @@ class ShapeModel:
             },
             "resolution": dict(self.resolution),
             "measurements": [m.to_dict() for m in self.measurements],
+            "kind": self.kind,
         }
 
     @classmethod
@@ -219,6 +226,7 @@ class ShapeModel:
             regions,
             dict(value["resolution"]),
             tuple(SignalMeasurement.from_dict(m) for m in value["measurements"]),
+            value["kind"],
         )
 
 
@@ -390,4 +398,4 @@ def build_shape_model(measurements: Sequence[SignalMeasurement], config: Templat
                 f"signal shape: region {region.name!r} ({low:g} to {high:g} GeV) has no signal sample with "
                 f"{config.shape.min_events:g} effective events; add grid masses there or generate more"
             )
-    return ShapeModel(regions, resolution, tuple(ordered))
+    return ShapeModel(regions, resolution, tuple(ordered), config.shape.resolution)

@@ -6,26 +6,31 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.interpolate import BSpline
+from scipy.sparse import coo_array, csr_array
 
 from darkfactory.records.histogram import FloatArray
 
 __all__ = ["kernel_smooth", "spline_smooth"]
 
 
-def _kernel(widths: FloatArray, bandwidth: float) -> FloatArray:
+def _kernel(widths: FloatArray, bandwidth: float) -> csr_array:
     """Row j: how bin j's content spreads; Gaussian in the bin index, reflected at both ends, rows sum to 1.
 
     Bins get a share in proportion to their width, so that a kink in the bin widths makes none in the density.
     """
     n = len(widths)
-    i = np.arange(n)
-    d = i[None, :] - i[:, None]
-    total = i[None, :] + i[:, None]
-    k = np.exp(-0.5 * (d / bandwidth) ** 2)
-    k += np.exp(-0.5 * ((total + 1) / bandwidth) ** 2) + np.exp(-0.5 * ((2 * n - 1 - total) / bandwidth) ** 2)
-    k[np.abs(k) < 1e-12] = 0.0
-    k *= widths
-    return np.asarray(k / k.sum(axis=1, keepdims=True))
+    # beyond six bandwidths a Gaussian is 1e-8; one reflection is enough
+    half = min(int(np.ceil(6.0 * bandwidth)), n - 1)
+    distance = np.arange(-half, half + 1)
+    target = np.arange(n)[:, None] + distance[None, :]
+    target = np.where(target < 0, -target - 1, target)
+    target = np.where(target >= n, 2 * n - 1 - target, target)
+    share = np.exp(-0.5 * (distance / bandwidth) ** 2) * widths[target]
+    share /= share.sum(axis=1, keepdims=True)
+    source = np.repeat(np.arange(n), len(distance))
+    kernel = coo_array((share.ravel(), (source, target.ravel())), shape=(n, n)).tocsr()
+    kernel.sum_duplicates()
+    return kernel
 
 
 def kernel_smooth(
@@ -74,6 +79,7 @@ def kernel_smooth(
     out = {k: np.zeros_like(v, dtype=float) for k, v in flat.items()}
     variance = np.zeros_like(squares, dtype=float)
     kernels = [_kernel(widths, b) for b in bandwidths]
+    squared = [k.multiply(k).tocsr() for k in kernels]
     for j in range(squares.shape[1]):
         w, w2 = flat[""][:, j], squares[:, j]
         if not kernels or not w2.any():
@@ -81,20 +87,24 @@ def kernel_smooth(
                 out[name][:, j] = v[:, j]
             variance[:, j] = w2
             continue
-        # effective events of a bin, from its neighbourhood so that a fluctuation does not choose for itself
-        near, near2 = kernels[0].T @ w, kernels[0].T @ w2
         choice = np.full(n, len(kernels) - 1)
         for i in range(len(kernels) - 1, -1, -1):
-            k = kernels[i]
-            collected = (k @ w) ** 2 / np.maximum(k**2 @ w2, 1e-300)
+            collected = (kernels[i] @ w) ** 2 / np.maximum(squared[i] @ w2, 1e-300)
             choice = np.where(collected >= target_events, i, choice)
+        # a bin by itself: from its neighbourhood, so that a fluctuation does not choose for itself
+        near, near2 = kernels[0].T @ w, kernels[0].T @ w2
         choice = np.where(near**2 / np.maximum(near2, 1e-300) >= target_events, -1, choice)
-        spread = np.eye(n)
-        for i, k in enumerate(kernels):
-            spread[choice == i] = k[choice == i]
+        chosen = [choice == i for i in range(len(kernels))]
+
+        def spread(v: FloatArray, matrices: Sequence[csr_array]) -> FloatArray:
+            total = np.where(choice == -1, v, 0.0)  # noqa: B023
+            for matrix, rows in zip(matrices, chosen, strict=True):  # noqa: B023
+                total = total + matrix.T @ np.where(rows, v, 0.0)
+            return np.asarray(total)
+
         for name, v in flat.items():
-            out[name][:, j] = spread.T @ v[:, j]
-        variance[:, j] = np.minimum(core_bins * ((spread**2).T @ w2), spread.T @ w2)
+            out[name][:, j] = spread(v[:, j], kernels)
+        variance[:, j] = np.minimum(core_bins * spread(w2, squared), spread(w2, kernels))
     shape = sumw.shape
     return (
         out[""].reshape(shape),
