@@ -9,11 +9,15 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, validate
+from darkfactory.config.skim import SkimConfig
 from darkfactory.config.trigger import TriggerMenu
-from darkfactory.events.schema import CLUSTER, TRACK, zip_checked
+from darkfactory.detector.simulate import simulate
+from darkfactory.events.schema import CLUSTER, PARTICLE, TRACK, zip_checked
 from darkfactory.physics.beams import beam_frame
+from darkfactory.skim.skim import skim
 from darkfactory.trigger.efficiency import efficiency_table
 from darkfactory.trigger.emulate import emulate, fired, line_weight, trigger_weight
 from darkfactory.trigger.rates import accepted, rates
@@ -253,3 +257,34 @@ def test_three_photons_fire_the_energy_lines(mass: float) -> None:
     unvetoed = ~fired(out["l1"], m, "l1", "bha3d")
     assert fired(out["l1"], m, "l1", "hie")[unvetoed].all()
     assert table["any"].value > 0.98
+
+
+# the chain ------------------------------------------------------------------------------------------------------
+
+
+def truth(p: np.ndarray, pdg: list[int], weight: np.ndarray) -> ak.Array:
+    shape = p.shape[:2]
+    columns = dict(zip(("e", "px", "py", "pz"), np.moveaxis(p, 2, 0), strict=True))
+    columns |= {"pdg": np.broadcast_to(pdg, shape), "status": np.ones(shape), "mother": np.full(shape, -1)}
+    zero = np.zeros(shape)
+    particles = zip_checked({n: ak.from_regular(columns.get(n, zero)) for n in PARTICLE}, PARTICLE)
+    return ak.zip({"weight": weight, "event_id": np.arange(len(p)), "particles": particles}, depth_limit=1)
+
+
+def test_skim_and_trigger_commute_on_simulated_events() -> None:
+    p_cm, weight = mumu_vector(2.0, 12_000)
+    detector = validate(DetectorConfig, LIBRARY.get("detectors", "belle2"))
+    config = validate(SkimConfig, LIBRARY.get("skims", "dimuon_missing"))
+    events = simulate(
+        truth(FRAME.to_lab(p_cm), [13, -13], weight), detector, SimulateOptions(), np.random.default_rng(1)
+    )
+    m = menu("belle2_run2")
+    before, flow = skim(emulate(events, m, FRAME, np.random.default_rng(9)), config, FRAME)
+    after = emulate(skim(events, config, FRAME)[0], m, FRAME, np.random.default_rng(9))
+    assert 0 < len(after) == flow.events[-1] < len(events)
+    assert ak.to_list(before["event_id"]) == ak.to_list(after["event_id"])
+    assert ak.to_list(before["l1"]) == ak.to_list(after["l1"])
+    assert ak.to_list(before["hlt"]) == ak.to_list(after["hlt"])
+    kept = trigger_weight(after, m, ["ffo", "cdcklm1", "stt"], ["two_low", "two_mid", "two_high", "single_muon"])
+    weight = np.asarray(after["weight"])
+    assert 0.7 < float(weight @ kept / weight.sum()) < 1

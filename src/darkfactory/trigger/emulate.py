@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import awkward as ak
 import numpy as np
@@ -15,9 +15,10 @@ from darkfactory.trigger.menu import CompiledLevel, Level, check_lines, compile_
 from darkfactory.trigger.noise import Noise
 from darkfactory.trigger.objects import EventScope, hlt_scope, l1_scope
 
-__all__ = ["emulate", "fired", "line_weight", "passes", "trigger_weight"]
+__all__ = ["emulate", "fired", "line_weight", "passes", "shifted_menu", "trigger_variation", "trigger_weight"]
 
 Array = NDArray[Any]
+_SIDES: tuple[Literal["up"], Literal["down"]] = ("up", "down")
 
 
 def _bits(scope: EventScope, level: CompiledLevel) -> Array:
@@ -136,3 +137,50 @@ def trigger_weight(
     return line_weight(ak.to_numpy(events["l1"]), menu, "l1", l1) * line_weight(
         ak.to_numpy(events["hlt"]), menu, "hlt", hlt
     )
+
+
+def shifted_menu(menu: TriggerMenu, side: Literal["up", "down"]) -> TriggerMenu:
+    """The menu with every line efficiency at the end of its plausible range, or one uncertainty away.
+
+    Efficiencies that have neither stay. For the nuisance of a search; objects' efficiencies stay, too.
+
+    Args:
+        menu: the menu.
+        side: which end.
+    """
+    changed: dict[str, Any] = {}
+    for name in ("l1", "hlt"):
+        level = getattr(menu, name)
+        lines = {}
+        for line, config in level.lines.items():
+            eff = config.eff
+            if eff is not None and (eff.range is not None or eff.uncertainty is not None):
+                step = eff.uncertainty if eff.uncertainty is not None else 0.0
+                ends = eff.range if eff.range is not None else (eff.value - step, eff.value + step)
+                value = min(ends[1], 1.0) if side == "up" else max(ends[0], 0.0)
+                config = config.model_copy(update={"eff": eff.model_copy(update={"value": value, "range": None})})
+            lines[line] = config
+        changed[name] = level.model_copy(update={"lines": lines})
+    return menu.model_copy(update=changed)
+
+
+def trigger_variation(
+    events: ak.Array, menu: TriggerMenu, l1: Sequence[str] | None = None, hlt: Sequence[str] | None = None
+) -> tuple[Array, Array]:
+    """Factors on :func:`trigger_weight` for line efficiencies at both ends of their ranges (all lines together).
+
+    Args:
+        events: events with ``l1`` and ``hlt``.
+        menu: the menu that made them.
+        l1: as for :func:`trigger_weight`.
+        hlt: as for :func:`trigger_weight`.
+
+    Returns:
+        Factors up and down; 1 where the weight is 0.
+    """
+    nominal = trigger_weight(events, menu, l1, hlt)
+    safe = np.where(nominal > 0, nominal, 1.0)
+    up, down = (
+        np.where(nominal > 0, trigger_weight(events, shifted_menu(menu, side), l1, hlt) / safe, 1.0) for side in _SIDES
+    )
+    return up, down

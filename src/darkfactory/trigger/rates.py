@@ -269,12 +269,12 @@ def format_rates(result: MenuRates) -> str:
             main = max(r.processes, key=lambda p: r.processes[p], default="")
             part = f"{main} {r.processes[main] / r.rate:.0%}" if main and r.rate > 0 and r.processes[main] > 0 else ""
             out.append(
-                f"{r.line:<{width}}  {r.prescale:>8g}  {r.rate:>10.2f}  {r.error:>8.2f}  {r.unique:>10.2f}  "
-                f"{r.cumulative:>10.2f}  {part}".rstrip()
+                f"{r.line:<{width}}  {r.prescale:>8g}  {r.rate:>10.4g}  {r.error:>8.2g}  {r.unique:>10.4g}  "
+                f"{r.cumulative:>10.4g}  {part}".rstrip()
             )
         limit = "no limit known" if level.limit is None else f"limit {level.limit / 1e3:g} kHz"
         state = "" if level.within_limit else "  ABOVE THE LIMIT"
-        out.append(f"{'menu':<{width}}  {'':>8}  {level.total:>10.2f}  {level.error:>8.2f}  ({limit}){state}")
-        by_process = ", ".join(f"{n} {v:.2f}" for n, v in sorted(level.processes.items(), key=lambda i: -i[1]))
+        out.append(f"{'menu':<{width}}  {'':>8}  {level.total:>10.4g}  {level.error:>8.2g}  ({limit}){state}")
+        by_process = ", ".join(f"{n} {v:.4g}" for n, v in sorted(level.processes.items(), key=lambda i: -i[1]))
         out.append(f"by process: {by_process or 'no samples'}")
     return "\n".join(out)

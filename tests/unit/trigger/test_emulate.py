@@ -8,7 +8,7 @@ import pytest
 from trigger_events import FRAME, cluster, events, menu, shipped, track
 
 from darkfactory.core.errors import ConfigError
-from darkfactory.trigger.emulate import emulate, fired, line_weight, passes, trigger_weight
+from darkfactory.trigger.emulate import emulate, fired, line_weight, passes, trigger_variation, trigger_weight
 from darkfactory.trigger.noise import Noise
 
 T = {"value": 1.0, "source": "assumed"}
@@ -76,6 +76,23 @@ def test_both_levels_multiply() -> None:
     out = emulate(events({"clusters": [cluster(1, 60, 0)]}), m, FRAME, np.random.default_rng(0))
     np.testing.assert_allclose(trigger_weight(out, m, ["a"], ["half"]), [0.4])
     np.testing.assert_allclose(trigger_weight(out, m, ["a"], []), [0.8])
+
+
+def test_variation_moves_line_efficiencies_to_the_ends_of_their_ranges() -> None:
+    m = menu(
+        l1={
+            "lines": {
+                "a": LINES["a"] | {"eff": T | {"value": 0.8, "range": [0.6, 0.95]}},
+                "b": LINES["b"],
+                "c": LINES["c"] | {"eff": T | {"value": 0.5, "uncertainty": 0.1}},
+            },
+            "only": ["a", "b", "c"],
+        }
+    )
+    sample = ak.zip({"l1": np.array([0b001, 0b100, 0b101, 0b010, 0], dtype=np.uint64), "hlt": np.zeros(5, np.uint64)})
+    up, down = trigger_variation(sample, m, None, [])
+    np.testing.assert_allclose(up, [0.95 / 0.8, 0.6 / 0.5, (1 - 0.05 * 0.4) / 0.9, 1, 1])
+    np.testing.assert_allclose(down, [0.6 / 0.8, 0.4 / 0.5, (1 - 0.4 * 0.6) / 0.9, 1, 1])
 
 
 def test_prescale_weights_average_to_what_random_prescales_keep() -> None:
