@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from amplitude_points import make
 
 from darkfactory.generate.taus.currents import polarimeter
 from darkfactory.generate.taus.samplers import LeptonSampler, TwoBodySampler, random_rotations
@@ -31,7 +32,7 @@ def tau_pairs(cos: np.ndarray, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return minus, minus * [1, -1, -1, -1]
 
 
-def amplitudes(minus: np.ndarray, plus: np.ndarray) -> np.ndarray:
+def amplitudes(minus: np.ndarray, plus: np.ndarray, m_tau: float = M_TAU) -> np.ndarray:
     """e-(+z) e+(-z) -> tau- tau+ by a photon: (n, h_e, h1, h2), helicities ordered (-1, +1), massless beams."""
     e = SQRTS / 2
     electron = np.tile([e, 0, 0, e], (len(minus), 1)).astype(float)
@@ -41,7 +42,7 @@ def amplitudes(minus: np.ndarray, plus: np.ndarray) -> np.ndarray:
         left = np.einsum("ni,mij,nj->nm", bar(v_spinor(positron, 0.0, -h)), GAMMA, u_spinor(electron, 0.0, h))
         for b, h1 in enumerate((-1, 1)):
             for c, h2 in enumerate((-1, 1)):
-                u, v = u_spinor(minus, M_TAU, h1), v_spinor(plus, M_TAU, h2)
+                u, v = u_spinor(minus, m_tau, h1), v_spinor(plus, m_tau, h2)
                 out[:, a, b, c] = np.einsum("nm,ni,mij,nj->n", left, bar(u), LOWER, v)
     return out
 
@@ -179,3 +180,23 @@ def test_conditional_polarisation_reproduces_the_joint_weight(
     assert (q**2).sum(1).max() <= 1 + 1e-9
     product = 0.25 * (1 + (h1 * p1).sum(1)) * (1 + (h2 * q).sum(1))
     np.testing.assert_allclose(product, joint_weight(h1, h2, p1, p2, c), atol=1e-12)
+
+
+def test_spin_density_of_the_amplitude_engine_has_these_conventions(
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    amplitude = make(["tau-", "tau+"])
+    m_tau = amplitude.legs[2].mass
+    e = SQRTS / 2
+    minus, _, _ = pairs
+    n = len(minus)
+    k, k_e = np.sqrt(e * e - m_tau**2), np.sqrt(e * e - amplitude.legs[0].mass ** 2)
+    unit = minus[:, 1:] / np.linalg.norm(minus[:, 1:], axis=1)[:, None]
+    tau = np.concatenate([np.full((n, 1), e), k * unit], axis=1)
+    beam = np.tile([e, 0, 0, k_e], (n, 1))
+    flip = np.array([1, -1, -1, -1])
+    p = np.stack([beam, beam * flip, tau, tau * flip], axis=1)
+    ours = correlations(density(amplitudes(tau, tau * flip, m_tau)))
+    theirs = correlations(amplitude.spin_density(p, (2, 3)))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)

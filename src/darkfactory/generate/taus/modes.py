@@ -141,7 +141,7 @@ def build_modes(
 
     Args:
         config: the decay table.
-        first: modes or groups of one tau.
+        first: modes or groups of one tau; an empty list is ``any``.
         second: modes or groups of the other.
         ordered: whether ``first`` belongs to the tau- and ``second`` to the tau+.
         tau_mass: in GeV, if not the configured one.
@@ -152,12 +152,10 @@ def build_modes(
     """
     mass = config.mass.value if tau_mass is None else tau_mass
     try:
-        sides = [config.expand(tuple(s) if not isinstance(s, str) else s) for s in (first, second)]
+        sides = [config.expand(s if isinstance(s, str) else tuple(s) or "any") for s in (first, second)]
     except ValueError as error:
         raise ConfigError(str(error), where="tau_modes") from error
     names = tuple(k for k in config.modes if k in sides[0] or k in sides[1])
-    if not sides[0] or not sides[1]:
-        raise ConfigError("an empty list of tau decay modes; name at least one mode or 'any'", where="tau_modes")
     bf = np.array([config.modes[k].bf.value for k in names])
     every = config.expand("any")
     scale = [1 / config.modelled_fraction if config.remainder == "scale" and side == every else 1.0 for side in sides]
