@@ -16,7 +16,7 @@ Level = Annotated[float, Field(gt=0.5, lt=1.0)]
 class ToysConfig(StrictModel):
     """Pseudo-experiments for limits at few events."""
 
-    toys: int = Field(default=2000, ge=100)
+    toys: int = Field(default=1000, ge=100)
     """Pseudo-experiments per hypothesis and signal strength."""
     steps: int = Field(default=5, ge=3, le=30)
     """Signal strengths at which CLs is sampled around the asymptotic limits."""
@@ -71,7 +71,7 @@ class StatisticsConfig(StrictModel):
     """Fraction of the points between ``few_events`` and ``check_events`` that toys check."""
     signal_region: float = Field(default=2.0, gt=0)
     """Half-width of the signal region in standard deviations of the signal, where templates define none."""
-    batch: int = Field(default=64, ge=1)
+    batch: int = Field(default=128, ge=1)
     """Windows fitted together; does not change any number."""
     quadrature: int = Field(default=4096, ge=64)
     """Points of the quadrature over nuisance parameters in exact counting (a power of two)."""

@@ -224,9 +224,7 @@ def _check_gradients(window: PyhfWindow, calculators: Sequence[Any]) -> float:
     return worst
 
 
-def _check_stock(
-    spec: Mapping[str, Any], claims: Sequence[Claim], config: CertificateConfig
-) -> dict[str, Any]:
+def _check_stock(spec: Mapping[str, Any], claims: Sequence[Claim], config: CertificateConfig) -> dict[str, Any]:
     """Redo the observed limits and one expected one by stock pyhf from its own start values."""
     factor = claims[0].expected[2]
     if not 0.05 < factor < 20:

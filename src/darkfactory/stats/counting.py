@@ -18,7 +18,15 @@ from darkfactory.stats.asymptotics import BAND
 from darkfactory.stats.histfactory import Batch, FloatArray
 from darkfactory.stats.likelihood import expected
 
-__all__ = ["CountingRates", "counting_limit", "counting_limits", "counting_p0", "counting_rates", "expected_counts", "is_counting"]
+__all__ = [
+    "CountingRates",
+    "counting_limit",
+    "counting_limits",
+    "counting_p0",
+    "counting_rates",
+    "expected_counts",
+    "is_counting",
+]
 
 
 @dataclass(frozen=True)
@@ -95,9 +103,7 @@ def counting_rates(m: Batch, points: int = 4096) -> CountingRates:
         return np.asarray(np.clip(gammaincinv(max(aux, 1e-3), x) / width, lo, hi))
 
     for column, i in enumerate(moving):
-        theta[:, i] = draw(
-            s.kinds[i], u[:, column], *(float(v[0, i]) for v in (data.aux, m.width, m.lo, m.hi))
-        )
+        theta[:, i] = draw(s.kinds[i], u[:, column], *(float(v[0, i]) for v in (data.aux, m.width, m.lo, m.hi)))
     gamma = np.repeat(numbers.g_init, n, axis=0)
     if float_gamma:
         gamma[:, 0] = draw(
@@ -147,9 +153,7 @@ def counting_limit(n: float, rates: CountingRates, cl: float) -> float | None:
     if not top > 0:
         return None
     bottom = _cdf(n, rates.background)
-    return _root(
-        lambda mu: _cdf(n, mu * rates.signal + rates.background) - (1 - cl) * bottom, (n + 4) / top
-    )
+    return _root(lambda mu: _cdf(n, mu * rates.signal + rates.background) - (1 - cl) * bottom, (n + 4) / top)
 
 
 def counting_limits(

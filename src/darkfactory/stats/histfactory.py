@@ -319,18 +319,14 @@ def _collect(channels: Sequence[Mapping[str, Any]]) -> tuple[dict[str, _ParSet],
                 if len(together) > 1 and together != {"normsys", "histosys"}:
                     raise UnsupportedModel(f"{where}: {name!r} names modifiers of types {sorted(together)}")
                 if known.size != new.size:
-                    raise UnsupportedModel(
-                        f"{where}: {name!r} has {new.size} bins here and {known.size} elsewhere"
-                    )
+                    raise UnsupportedModel(f"{where}: {name!r} has {new.size} bins here and {known.size} elsewhere")
                 known.types.add(mtype)
                 if mtype in ("shapesys", "shapefactor"):
                     first[(name, channel["name"])] = 0
     return sets, first
 
 
-def _gamma_choice(
-    channels: Sequence[Mapping[str, Any]], sets: Mapping[str, _ParSet]
-) -> dict[str, str]:
+def _gamma_choice(channels: Sequence[Mapping[str, Any]], sets: Mapping[str, _ParSet]) -> dict[str, str]:
     """Per channel, the constrained per-bin set that is profiled in closed form (the first one, if any)."""
     chosen: dict[str, str] = {}
     for channel in channels:

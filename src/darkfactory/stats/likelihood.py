@@ -67,7 +67,9 @@ def _factors(m: Batch, theta: FloatArray) -> tuple[FloatArray, FloatArray, Float
     if ns:
         a = theta[:, [p for _, _, p in s.normsys]]
         c = m.coef
-        inner = 1 + a * (c[..., 0] + a * (c[..., 1] + a * (c[..., 2] + a * (c[..., 3] + a * (c[..., 4] + a * c[..., 5])))))
+        inner = 1 + a * (
+            c[..., 0] + a * (c[..., 1] + a * (c[..., 2] + a * (c[..., 3] + a * (c[..., 4] + a * c[..., 5]))))
+        )
         inner1 = c[..., 0] + a * (
             2 * c[..., 1] + a * (3 * c[..., 2] + a * (4 * c[..., 3] + a * (5 * c[..., 4] + a * 6 * c[..., 5])))
         )
@@ -229,9 +231,7 @@ def evaluate(m: Batch, data: Data, theta: FloatArray) -> Evaluation:
     return Evaluation(value, gradient, hessian, tuple(gammas), tuple(rates))
 
 
-def _constraints(
-    s: Structure, m: Batch, data: Data, theta: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _constraints(s: Structure, m: Batch, data: Data, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     n, npar = theta.shape
     value = np.zeros(n)
     gradient = np.zeros((n, npar))

@@ -69,28 +69,28 @@ def solve_damped(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: Flo
         array([[[0.5]]])
     """
     p = h.shape[1]
-    diagonal = np.abs(h[:, np.arange(p), np.arange(p)])
-    scale = np.where(active & (diagonal > 0), 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
-    a = h * scale[:, :, None] * scale[:, None, :]
-    on = scale > 0
-    a[:, np.arange(p), np.arange(p)] = np.where(on, a[:, np.arange(p), np.arange(p)] + damping[:, None], 1.0)
-    x = rhs * scale[:, :, None]
-    pivots = np.empty(a.shape[:2])
-    columns: list[FloatArray] = []
+    at = np.arange(p)
+    # the window is the last axis here, so that every operation runs along it
+    a = np.ascontiguousarray(h.transpose(1, 2, 0))
+    diagonal = np.abs(a[at, at])
+    on = active.T & (diagonal > 0)
+    scale = np.where(on, 1 / np.sqrt(np.where(on, diagonal, 1.0)), 0.0)
+    a *= scale[:, None, :]
+    a *= scale[None, :, :]
+    a[at, at] = np.where(on, a[at, at] + damping, 1.0)
+    x = np.ascontiguousarray(rhs.transpose(1, 2, 0)) * scale[:, None, :]
     for j in range(p):
-        d = np.maximum(np.abs(a[:, j, j]), _PIVOT)
-        pivots[:, j] = d
-        below = a[:, j + 1 :, j].copy()
-        ratio = below / d[:, None]
-        columns.append(ratio)
-        a[:, j + 1 :, j + 1 :] -= ratio[:, :, None] * below[:, None, :]
-        x[:, j + 1 :] -= ratio[:, :, None] * x[:, j : j + 1]
-    x /= pivots[:, :, None]
+        pivot = np.maximum(np.abs(a[j, j]), _PIVOT)
+        below = a[j + 1 :, j]
+        ratio = below / pivot
+        a[j + 1 :, j + 1 :] -= ratio[:, None] * below[None, :]
+        x[j + 1 :] -= ratio[:, None] * x[j]
+        a[j + 1 :, j] = ratio
+        x[j] /= pivot
     for j in range(p - 1, 0, -1):
         # column-oriented back substitution: element-wise, hence the same bits for any batch
-        row = np.stack([columns[i][:, j - i - 1] for i in range(j)], axis=1)
-        x[:, :j] -= row[:, :, None] * x[:, j : j + 1]
-    return x * scale[:, :, None]
+        x[:j] -= a[j, :j, None] * x[j]
+    return np.ascontiguousarray((x * scale[:, None, :]).transpose(2, 0, 1))
 
 
 def profile_curvature(h: FloatArray, active: BoolArray, poi: int) -> tuple[FloatArray, FloatArray]:
@@ -150,6 +150,23 @@ def _merge(keep: BoolArray, new: Evaluation, old: Evaluation) -> Evaluation:
 
 def _active(theta: FloatArray, gradient: FloatArray, lo: FloatArray, hi: FloatArray, free: BoolArray) -> BoolArray:
     return free & ~((theta <= lo) & (gradient > 0)) & ~((theta >= hi) & (gradient < 0))
+
+
+def _with_flat_directions(
+    h: FloatArray, g: FloatArray, theta: FloatArray, lo: FloatArray, hi: FloatArray, active: BoolArray
+) -> FloatArray:
+    """Give a variable without curvature (no events where it acts) one that leads to its bound, or ten times further."""
+    p = h.shape[1]
+    at = np.arange(p)
+    diagonal = h[:, at, at]
+    flat = active & (g != 0) & (np.abs(g) > 1e9 * np.maximum(1.0, np.abs(theta)) * np.abs(diagonal))
+    if not flat.any():
+        return h
+    room = np.where(g > 0, theta - lo, hi - theta)
+    room = np.where(np.isfinite(room) & (room > 0), room, 10 * np.maximum(1.0, np.abs(theta)))
+    curved = h.copy()
+    curved[:, at, at] = np.where(flat, np.abs(g) / room, diagonal)
+    return curved
 
 
 def fit(
@@ -215,7 +232,8 @@ def fit(
             active = _active(state.theta, e.gradient, lo_s, hi_s, free_s)
             rhs = np.where(active, -e.gradient, 0.0)
             plain = state.damping == 0
-            step = solve_damped(e.hessian, rhs[:, :, None], active, state.damping)[:, :, 0]
+            curved = _with_flat_directions(e.hessian, e.gradient, state.theta, lo_s, hi_s, active)
+            step = solve_damped(curved, rhs[:, :, None], active, state.damping)[:, :, 0]
             decrement = 0.5 * (rhs * step).sum(axis=-1)
             proposal = np.minimum(np.maximum(state.theta + step, lo_s), hi_s)
             proposal = np.where(active, proposal, state.theta)
@@ -230,13 +248,19 @@ def fit(
             where = index[leave]
             final = _subset(e, leave)
             curvature, tangent = _finish(m, final, active[leave], free_s[leave])
-            out["theta"][where] = state.theta[leave]
-            out["value"][where] = final.value - np.where(done & inside, decrement, 0.0)[leave]
+            # the last step is known: taking it squares the remaining distance at no cost
+            last = (done & inside)[leave]
+            out["theta"][where] = np.where(last[:, None], proposal[leave], state.theta[leave])
+            out["value"][where] = final.value - np.where(last, decrement[leave], 0.0)
             out["decrement"][where] = decrement[leave]
             out["curvature"][where] = curvature
             out["tangent"][where] = tangent
             if m.structure.poi >= 0:
-                out["slope"][where] = final.gradient[:, m.structure.poi]
+                # envelope theorem, carried along the last step
+                poi = m.structure.poi
+                moved = np.where(last[:, None], (proposal - state.theta)[leave], 0.0)
+                bend = (final.hessian[:, poi] * moved).sum(axis=-1)
+                out["slope"][where] = final.gradient[:, poi] + bend
             for target, source in zip(gammas, final.gammas, strict=True):
                 target[where] = source
             converged[where] = done[leave]
@@ -263,9 +287,7 @@ def fit(
         shrunk = np.where(state.damping > 1e-6, state.damping * 0.1, 0.0)
         eased = np.where(state.damping > 1e-2, shrunk, 0.0)
         damping = np.where(good, np.where(excellent, eased, shrunk), grown)
-        state = _State(
-            np.where(good[:, None], proposal, state.theta), _merge(good, trial, e), damping
-        )
+        state = _State(np.where(good[:, None], proposal, state.theta), _merge(good, trial, e), damping)
     return Fit(
         gammas=gammas,
         converged=converged,

@@ -19,7 +19,10 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
 
 _ROOT_STEPS = 60
-_CLOSE = 1e-8
+# a Newton step from this near lands a hundred thousand times nearer
+_CLOSE = 1e-5
+# the last Newton step is taken, so that a decrement of this size leaves its square
+_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,7 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None) -> BaseF
     worse = null.converged & (~free.converged | (free.value > null.value + 1e-9))
     if worse.any():
         again = np.flatnonzero(worse)
-        second = fit(
-            m.take(again), data.take(again), null.theta[again], _free(m, True)[again], hi=_bounds(m)[again]
-        )
+        second = fit(m.take(again), data.take(again), null.theta[again], _free(m, True)[again], hi=_bounds(m)[again])
         free = _replace(free, again, second)
     with np.errstate(all="ignore"):
         q0 = np.maximum(2 * (null.value - free.value), 0.0)
@@ -177,9 +178,7 @@ def discovery(base: BaseFits) -> FloatArray:
     return p_value_q0(base.q0)
 
 
-def _next_step(
-    mu: FloatArray, lo: FloatArray, hi: FloatArray, newton: FloatArray, ceiling: FloatArray
-) -> FloatArray:
+def _next_step(mu: FloatArray, lo: FloatArray, hi: FloatArray, newton: FloatArray, ceiling: FloatArray) -> FloatArray:
     """A Newton proposal kept inside its bracket; bisection, or a bounded stride while there is no upper end."""
     with np.errstate(all="ignore"):
         inside = np.isfinite(newton) & (newton > lo) & (newton < hi) & (newton < ceiling)
@@ -195,11 +194,11 @@ def _fit_at(m: Batch, data: Data, mu: FloatArray, guesses: Sequence[FloatArray])
         start = guess.copy()
         start[:, m.structure.poi] = mu
         if result is None:
-            result = fit(m, data, np.where(np.isfinite(start), start, m.init), _free(m, False))
+            result = fit(m, data, np.where(np.isfinite(start), start, m.init), _free(m, False), tolerance=_TOLERANCE)
         else:
             again = np.flatnonzero(~result.converged)
             sub = m.take(again)
-            second = fit(sub, data.take(again), start[again], _free(sub, False))
+            second = fit(sub, data.take(again), start[again], _free(sub, False), tolerance=_TOLERANCE)
             result = _replace(result, again, second)
         if result.converged.all():
             break

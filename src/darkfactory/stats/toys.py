@@ -1,0 +1,341 @@
+"""CLs limits from pseudo-experiments, batched, seeded by chunk and mergeable.
+
+The test statistic is qtilde and the pseudo-experiments are those of pyhf's ``ToyCalculator``: main and auxiliary data
+drawn at the fit to the observed data with the signal strength under test, and at the fit without signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from darkfactory.core.errors import RunError
+from darkfactory.core.seeds import generator
+from darkfactory.stats.asymptotics import BAND
+from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray
+from darkfactory.stats.likelihood import expected
+from darkfactory.stats.newton import fit
+
+__all__ = ["ToyLimit", "ToySample", "sample_data", "toy_limits", "toy_sample"]
+
+_BLOCK = 256
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class ToySample:
+    """Test statistics of pseudo-experiments at one signal strength; samples of different chunks add up.
+
+    Attributes:
+        mu: tested signal strength.
+        q_signal: qtilde of pseudo-experiments with signal of that strength.
+        q_background: qtilde of pseudo-experiments without signal.
+        failed: pseudo-experiments whose fits did not converge, left out of both.
+    """
+
+    mu: float
+    q_signal: FloatArray
+    q_background: FloatArray
+    failed: int = 0
+
+    def __add__(self, other: ToySample) -> ToySample:
+        """Merge two samples of one signal strength."""
+        if self.mu != other.mu:
+            raise RunError(f"toys at signal strengths {self.mu} and {other.mu} cannot be merged; keep them apart")
+        return ToySample(
+            self.mu,
+            np.concatenate([self.q_signal, other.q_signal]),
+            np.concatenate([self.q_background, other.q_background]),
+            self.failed + other.failed,
+        )
+
+    def cls(self, q: float) -> float:
+        """CLs of an observed qtilde: the ratio of the tail fractions with and without signal.
+
+        Example:
+            >>> ToySample(1.0, np.array([0.0, 1.0, 2.0, 3.0]), np.array([1.0, 3.0])).cls(3.0)
+            0.5
+        """
+        # the tolerance keeps toys that equal the observation inside the tail whatever the rounding
+        cut = q - 1e-9 * (1 + q)
+        below = float(np.mean(self.q_background >= cut))
+        return float(np.mean(self.q_signal >= cut)) / below if below > 0 else 0.0
+
+    def cls_quantiles(self) -> FloatArray:
+        """CLs at the -2 to +2 standard deviation quantiles of the background-only pseudo-experiments.
+
+        Example:
+            >>> ToySample(1.0, np.arange(4.0), np.arange(4.0)).cls_quantiles().tolist()
+            [1.0, 1.0, 1.0, 1.0, 1.0]
+        """
+        ordered = np.sort(self.q_background)[::-1]
+        # a downward fluctuation makes a large qtilde, hence a small CLs
+        at = np.minimum((ndtr(np.array(BAND, dtype=float)) * len(ordered)).astype(np.intp), len(ordered) - 1)
+        return np.array([self.cls(float(q)) for q in ordered[at]])
+
+
+@dataclass(frozen=True)
+class ToyLimit:
+    """Limits from toys at one level.
+
+    Attributes:
+        observed: None if the sampled range does not contain it.
+        expected: five, or None.
+        error: statistical error of the observed limit.
+        failed: fits that failed, over all toys.
+    """
+
+    observed: float | None
+    expected: tuple[float, float, float, float, float] | None
+    error: float | None
+    failed: int
+
+
+def sample_data(
+    m: Batch, theta: FloatArray, gammas: tuple[FloatArray, ...], count: int, rng: np.random.Generator
+) -> Data:
+    """Draw pseudo-data of one window at a parameter point, auxiliary data included.
+
+    Args:
+        m: one compiled window.
+        theta: its parameters (1, parameters).
+        gammas: its per-bin factors.
+        count: pseudo-experiments.
+        rng: random stream.
+
+    Returns:
+        Data of ``count`` pseudo-experiments.
+
+    Example:
+        >>> from darkfactory.stats.histfactory import compile_workspace
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [9.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [8.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> _, batch = compile_workspace(spec)
+        >>> d = sample_data(batch, np.array([[0.0]]), (np.ones((1, 1)),), 4000, np.random.default_rng(1))
+        >>> round(float(d.blocks[0].counts.mean()), 1)
+        9.0
+    """
+    s = m.structure
+    rates = expected(m, theta, gammas)
+    blocks = []
+    for block, b, nu, gamma in zip(s.blocks, m.blocks, rates, gammas, strict=True):
+        counts = rng.poisson(np.maximum(nu[0], 0.0), (count, block.nbins)).astype(float)
+        moving = b.g_hi[0] > b.g_lo[0]
+        if block.gamma == "normal":
+            draw = rng.normal(gamma[0], b.g_width[0], (count, block.nbins))
+        elif block.gamma == "poisson":
+            draw = rng.poisson(gamma[0] * b.g_width[0], (count, block.nbins)).astype(float)
+        else:
+            draw = np.ones((count, block.nbins))
+        nominal = gamma[0] * b.g_width[0] if block.gamma == "poisson" else gamma[0]
+        blocks.append(BlockData(counts, np.where(moving, draw, nominal)))
+    aux = np.zeros((count, len(s.kinds)))
+    for i, kind in enumerate(s.kinds):
+        if kind == "normal":
+            aux[:, i] = theta[0, i] if m.fixed[0, i] else rng.normal(theta[0, i], m.width[0, i], count)
+        elif kind == "poisson":
+            rate = theta[0, i] * m.width[0, i]
+            aux[:, i] = rate if m.fixed[0, i] else rng.poisson(rate, count)
+    return Data(tuple(blocks), aux)
+
+
+def _qtilde(m: Batch, data: Data, start: FloatArray, mus: Sequence[float]) -> tuple[FloatArray, np.ndarray]:
+    """qtilde of every data set at every signal strength (datasets, strengths), and which converged."""
+    n = len(data.aux)
+    poi = m.structure.poi
+    q = np.zeros((n, len(mus)))
+    ok = np.ones(n, dtype=bool)
+    for first in range(0, n, _BLOCK):
+        part = np.arange(first, min(first + _BLOCK, n))
+        many = m.take(np.zeros(len(part), dtype=np.intp))
+        some = data.take(part)
+        begin = np.repeat(start, len(part), axis=0)
+        loose, held = ~many.fixed, ~many.fixed
+        loose[:, poi], held[:, poi] = True, False
+        high = many.hi.copy()
+        high[:, poi] = np.inf
+        free = fit(many, some, begin, loose, hi=high, tolerance=_TOLERANCE)
+        ok[part] = free.converged
+        for j, mu in enumerate(mus):
+            guess = free.theta + (mu - free.theta[:, poi])[:, None] * free.tangent
+            guess[:, poi] = mu
+            fixed = fit(many, some, np.where(np.isfinite(guess), guess, begin), held, tolerance=_TOLERANCE)
+            if not fixed.converged.all():
+                again = np.flatnonzero(~fixed.converged)
+                plain = begin[again]
+                plain[:, poi] = mu
+                second = fit(many.take(again), some.take(again), plain, held[again], tolerance=_TOLERANCE)
+                fixed.value[again] = second.value
+                fixed.converged[again] = second.converged
+            above = free.theta[:, poi] > mu
+            with np.errstate(all="ignore"):
+                q[part, j] = np.where(above, 0.0, np.maximum(2 * (fixed.value - free.value), 0.0))
+            ok[part] &= fixed.converged | above
+    return q, ok
+
+
+def _plan(total: int, chunk: int) -> list[int]:
+    sizes = [chunk] * (total // chunk)
+    return sizes + ([total % chunk] if total % chunk else [])
+
+
+def toy_sample(
+    m: Batch, mu: float, toys: int, *, seed: int, path: Sequence[str | int] = (), chunk: int = 1000
+) -> ToySample:
+    """Throw pseudo-experiments at one signal strength.
+
+    Args:
+        m: one compiled window with its observation.
+        mu: tested signal strength.
+        toys: pseudo-experiments per hypothesis.
+        seed: campaign seed.
+        path: place in the seed tree (point, step).
+        chunk: pseudo-experiments of one random stream.
+
+    Returns:
+        Their test statistics.
+    """
+    return _samples(m, [mu], toys, seed=seed, path=path, chunk=chunk)[0]
+
+
+def _samples(
+    m: Batch, mus: Sequence[float], toys: int, *, seed: int, path: Sequence[str | int], chunk: int
+) -> list[ToySample]:
+    """Toys at several strengths; those without signal are thrown once and tested at each."""
+    poi = m.structure.poi
+    held = ~m.fixed
+    held[:, poi] = False
+    start = m.init.copy()
+    start[:, poi] = 0.0
+    null = fit(m, m.observed, start, held)
+    sizes = _plan(toys, chunk)
+    background = [
+        sample_data(m, null.theta, null.gammas, size, generator(seed, *path, "background", i))
+        for i, size in enumerate(sizes)
+    ]
+    done = [_qtilde(m, d, null.theta, mus) for d in background]
+    q_b = np.concatenate([q for q, _ in done])
+    ok_b = np.concatenate([ok for _, ok in done])
+    result = []
+    for j, mu in enumerate(mus):
+        start = null.theta.copy()
+        start[:, poi] = mu
+        at_mu = fit(m, m.observed, start, held)
+        parts = [
+            _qtilde(
+                m,
+                sample_data(m, at_mu.theta, at_mu.gammas, size, generator(seed, *path, f"signal{mu!r}", i)),
+                at_mu.theta,
+                [mu],
+            )
+            for i, size in enumerate(sizes)
+        ]
+        q_s = np.concatenate([q[:, 0] for q, _ in parts])
+        ok_s = np.concatenate([ok for _, ok in parts])
+        failed = int((~ok_s).sum() + (~ok_b).sum())
+        result.append(ToySample(mu, q_s[ok_s], q_b[ok_b, j], failed))
+    return result
+
+
+def _crossing(mus: FloatArray, cls: FloatArray, alpha: float) -> tuple[float, float] | None:
+    """Where CLs falls through alpha, linear in log CLs between toys; with the local slope of log CLs."""
+    with np.errstate(all="ignore"):
+        y = np.log(np.maximum(cls, 1e-6)) - np.log(alpha)
+    # statistical wiggles are smoothed by what CLs must do: fall
+    y = np.minimum.accumulate(y)
+    if y[0] <= 0 or y[-1] > 0:
+        return None
+    j = int(np.argmax(y <= 0))
+    slope = (y[j] - y[j - 1]) / (mus[j] - mus[j - 1])
+    return float(mus[j - 1] - y[j - 1] / slope), float(slope)
+
+
+def toy_limits(
+    m: Batch,
+    cls: Sequence[float],
+    around: tuple[float, float],
+    *,
+    toys: int,
+    steps: int,
+    seed: int,
+    path: Sequence[str | int],
+    chunk: int = 1000,
+) -> list[ToyLimit]:
+    """Observed and expected CLs limits of one window from pseudo-experiments.
+
+    CLs is sampled at ``steps`` signal strengths over the range ``around``, which is widened upwards (up to four
+    times) until every limit is inside, and interpolated linearly in its logarithm.
+
+    Args:
+        m: one compiled window with its observation.
+        cls: confidence levels.
+        around: smallest and largest limit that are to be expected (the asymptotic ones).
+        toys: pseudo-experiments per hypothesis and strength.
+        steps: signal strengths.
+        seed: campaign seed.
+        path: place in the seed tree.
+        chunk: pseudo-experiments of one random stream.
+
+    Returns:
+        One limit per level.
+
+    Raises:
+        RunError: more than one fit in a hundred failed.
+    """
+    low, high = 0.6 * around[0], 1.4 * around[1]
+    mus = [float(v) for v in np.geomspace(low, high, steps)]
+    samples = _samples(m, mus, toys, seed=seed, path=path, chunk=chunk)
+    for _ in range(4):
+        worst = max(float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(_observed(m, samples[-1].mu)))
+        if worst < 1 - max(cls):
+            break
+        extra = samples[-1].mu * 1.5
+        samples += _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk)
+    for _ in range(4):
+        best = min(float(np.min(samples[0].cls_quantiles())), samples[0].cls(_observed(m, samples[0].mu)))
+        if best > 1 - min(cls):
+            break
+        extra = samples[0].mu / 1.7
+        samples = _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk) + samples
+    failed = sum(s.failed for s in samples)
+    if failed > 0.01 * 2 * toys * len(samples):
+        raise RunError(
+            f"{failed} of {2 * toys * len(samples)} toy fits failed at {list(path)}; at most 1 % may, look at the "
+            "workspace's lint warnings"
+        )
+    strengths = np.array([s.mu for s in samples])
+    observed = np.array([s.cls(_observed(m, s.mu)) for s in samples])
+    bands = np.array([s.cls_quantiles() for s in samples])
+    result = []
+    for cl in cls:
+        alpha = 1 - cl
+        crossing = _crossing(strengths, observed, alpha)
+        band = [_crossing(strengths, bands[:, k], alpha) for k in range(5)]
+        error = None
+        if crossing is not None:
+            near = samples[int(np.argmin(np.abs(strengths - crossing[0])))]
+            q = _observed(m, near.mu)
+            top, bottom = float(np.mean(near.q_signal >= q)), float(np.mean(near.q_background >= q))
+            relative = np.sqrt((1 - top) / max(top, 1e-9) + (1 - bottom) / max(bottom, 1e-9)) / np.sqrt(toys)
+            error = float(relative / abs(crossing[1]))
+        complete = [v[0] for v in band if v is not None]
+        result.append(
+            ToyLimit(
+                observed=None if crossing is None else crossing[0],
+                expected=tuple(complete) if len(complete) == 5 else None,  # type: ignore[arg-type]
+                error=error,
+                failed=failed,
+            )
+        )
+    return result
+
+
+def _observed(m: Batch, mu: float) -> float:
+    q, _ = _qtilde(m, m.observed, m.init, [mu])
+    return float(q[0, 0])
