@@ -12,6 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darkfactory.generate.amplitude.formulas import (
+    contract,
+    epsilon,
+    minkowski,
+    slash,
+    spinor_product,
+    vector_current,
+)
 from darkfactory.generate.amplitude.records import Closure, Code, Current, Kind, Operation, Program
 from darkfactory.generate.amplitude.waves import external_wave, light_cone
 
@@ -69,24 +77,6 @@ def denominators(program: Program, p: Array, outgoing: Mapping[int, Array]) -> d
     return result
 
 
-def _slash(v: Components, s: Components, row: bool) -> Components:
-    """V-slash psi, or psibar V-slash."""
-    plus, minus, t, b = v
-    if row:
-        return [
-            plus * s[2] + t * s[3],
-            b * s[2] + minus * s[3],
-            minus * s[0] - t * s[1],
-            plus * s[1] - b * s[0],
-        ]
-    return [
-        minus * s[2] - b * s[3],
-        plus * s[3] - t * s[2],
-        plus * s[0] + b * s[1],
-        t * s[0] + minus * s[1],
-    ]
-
-
 def _scaled(s: Components, upper: complex, lower: complex) -> Components:
     """Multiply left-handed (upper) and right-handed (lower) components, leaving factors of 1 out."""
     out = list(s)
@@ -96,25 +86,6 @@ def _scaled(s: Components, upper: complex, lower: complex) -> Components:
             for k in which:
                 out[k] = s[k] * value
     return out
-
-
-def _minkowski(a: Components, b: Components) -> Array:
-    return np.asarray((a[0] * b[1] + a[1] * b[0] - a[2] * b[3] - a[3] * b[2]) * 0.5)
-
-
-def _epsilon(k: Components, e: Components, q: Components) -> Components:
-    """Vector J with J.d = epsilon_{0123...}(k, e, q, d), in light-cone components (determinant of these: 4i)."""
-
-    def minor(i: int, j: int) -> Array:
-        return np.asarray(k[i] * e[j] - k[j] * e[i])
-
-    pm, pt, pb, mt, mb, tb = minor(0, 1), minor(0, 2), minor(0, 3), minor(1, 2), minor(1, 3), minor(2, 3)
-    return [
-        (pt * q[3] - pb * q[2] + tb * q[0]) * -0.5j,
-        (mt * q[3] - mb * q[2] + tb * q[1]) * 0.5j,
-        (pm * q[2] - pt * q[1] + mt * q[0]) * 0.5j,
-        (pm * q[3] - pb * q[1] + mb * q[0]) * -0.5j,
-    ]
 
 
 def _shift(j: Components, q: Array, t2: Array) -> Components:
@@ -184,33 +155,27 @@ class _Run:
         match code:
             case Code.FF_V:
                 y = _scaled(y, left, right)
-                j = [
-                    x[0] * y[2] + x[3] * y[1],
-                    x[1] * y[3] + x[2] * y[0],
-                    x[0] * y[3] - x[2] * y[1],
-                    x[1] * y[2] - x[3] * y[0],
-                ]
+                j = vector_current(x, y)
                 return j if shift is None else _shift(j, self.momentum(masks[0] | masks[1]), shift)
             case Code.V_COL:
-                return _slash(x, _scaled(y, left, right), False)
+                return slash(x, _scaled(y, left, right), False)
             case Code.ROW_V:
-                return _slash(y, _scaled(x, right, left), True)
+                return slash(y, _scaled(x, right, left), True)
             case Code.FF_S:
-                y = _scaled(y, left, right)
-                return [x[0] * y[0] + x[1] * y[1] + x[2] * y[2] + x[3] * y[3]]
+                return [spinor_product(x, y, left, right)]
             case Code.S_COL:
                 return [x[0] * c for c in _scaled(y, left, right)]
             case Code.ROW_S:
                 return [y[0] * c for c in _scaled(x, left, right)]
             case Code.VV_S:
-                return [_minkowski(x, y) * left]
+                return [minkowski(x, y) * left]
             case Code.VS_V:
                 return [c * (y[0] * left) for c in x]
             case Code.VV_P:
-                return [_minkowski(_epsilon(self.light(masks[0]), x, self.light(masks[1])), y) * left]
+                return [minkowski(epsilon(self.light(masks[0]), x, self.light(masks[1])), y) * left]
             case Code.VP_V:
                 # momentum of the result: minus the sum of both
-                j = _epsilon(self.light(masks[0]), x, self.light(masks[1]))
+                j = epsilon(self.light(masks[0]), x, self.light(masks[1]))
                 return [c * (y[0] * -left) for c in j]
 
     def propagate(self, current: Current, j: Components) -> Components:
@@ -223,13 +188,13 @@ class _Run:
         if current.kind is Kind.VEC:
             if current.mass == 0:
                 return [c * -d for c in j]
-            z = _minkowski(k, j) * (1 / current.mass**2)
+            z = minkowski(k, j) * (1 / current.mass**2)
             return [(z * kc - c) * d for kc, c in zip(k, j, strict=True)]
         row = current.kind is Kind.ROW
         # fermion number flows out along a row and in along a column
         sign = d if row else -d
         kd = [c * sign for c in k]
-        out = _slash(kd, j, row)
+        out = slash(kd, j, row)
         if current.mass:
             md = current.mass * d
             out = [o + md * c for o, c in zip(out, j, strict=True)]
@@ -270,13 +235,11 @@ class _Run:
         factors = (1.0 + 0j, 1.0 + 0j) if negative else (c.left, c.right)
         shift = self.square(self.program.currents[c.c]) if c.shift else None
         j, v = self.vertex(c.code, c.a, c.b, *factors, shift), self.values[c.c]
-        terms = [j[0] * v[0]] if len(j) == 1 else [j[0] * v[1], j[1] * v[0], j[2] * v[3], j[3] * v[2]]
-        if len(j) == 4:
-            # twice the product: the compiler halves the couplings of closures with vectors
-            terms = [(terms[0] + terms[1]) - (terms[2] + terms[3])]
+        # twice the product of vectors: the compiler halves the couplings of such closures
+        term = j[0] * v[0] if len(j) == 1 else contract(j, v)
         if result is None:
-            return -terms[0] if negative else terms[0]
-        return np.asarray(result - terms[0] if negative else result + terms[0])
+            return np.asarray(-term if negative else term)
+        return np.asarray(result - term if negative else result + term)
 
 
 def amplitudes(program: Program, p: Array, waves: Mapping[int, Array] | None = None, fixed: int | None = None) -> Array:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkfactory.generate.amplitude.kernels import clear, close, kernel, multiply, propagate, shift, vertex
+from darkfactory.generate.amplitude import formulas, kernels, vm_waves
+from darkfactory.generate.amplitude.kernels import close, kernel, multiply, propagate, shift, vertex
 from darkfactory.generate.amplitude.records import Kind, Program
 from darkfactory.generate.amplitude.vm_waves import (
     momenta,
@@ -181,17 +187,14 @@ def _operations(
         code, start, count, first, last, ka, kb, k, key, kind, shifted, simple, components = ops[i]
         left, right, mass, sr, si = numbers[i]
         qa, qb = U(ka * 32), U(kb * 32)
-        if first == 1:
-            for m in range(start, start + count):
-                clear(w, n, maps[m, 0], U(components))
         for m in range(start, start + count):
-            vertex(code, w, n, maps[m, 0], maps[m, 1], maps[m, 2], q, qa, qb, left, right)
+            vertex(code, w, maps[m, 0], maps[m, 1], maps[m, 2], q, qa, qb, left, right, first == 1)
         if last == 0:
             continue
         at, di = U(k * 32), U(key * 8)
         if shifted == 1:
             for m in range(start, start + count):
-                shift(w, n, maps[m, 0], q, at, d, di)
+                shift(w, maps[m, 0], q, at, d, di)
         if simple == 1:
             for b in range(8):
                 f[b] = sr / d[key * 8 + b]
@@ -205,9 +208,9 @@ def _operations(
                 g[b] = (sr * x + si * gamma) * size
                 g[8 + b] = (si * x - sr * gamma) * size
         for m in range(start, start + count):
-            propagate(kind, w, n, maps[m, 0], q, at, mass, f, U(0))
+            propagate(kind, w, maps[m, 0], q, at, mass, f)
             if simple == 0:
-                multiply(w, n, maps[m, 0], components, g, g[8:], U(0))
+                multiply(w, maps[m, 0], components, g)
 
 
 @kernel
@@ -220,15 +223,11 @@ def _closures(
         qa, qb = U(ka * 32), U(kb * 32)
         for m in range(start, start + count):
             o = pair_maps[m, 0]
-            clear(w, n, o, U(components))
-            vertex(code, w, n, o, pair_maps[m, 1], pair_maps[m, 2], q, qa, qb, left, right)
+            vertex(code, w, o, pair_maps[m, 1], pair_maps[m, 2], q, qa, qb, left, right, True)
             if shifted == 1:
-                shift(w, n, o, q, U(k * 32), d, U(key * 8))
-        if first == 1:
-            for m in range(total):
-                clear(w, n, end_maps[m, 0], U(1))
+                shift(w, o, q, U(k * 32), d, U(key * 8))
         for m in range(end, end + total):
-            close(w, n, end_maps[m, 0], end_maps[m, 1], end_maps[m, 2], components)
+            close(w, end_maps[m, 0], end_maps[m, 1], end_maps[m, 2], components, first == 1)
 
 
 @kernel
@@ -273,8 +272,25 @@ def _run(
             out[start + b] = sums[b]
 
 
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[..., None]:
+    """The machine, with a digest of all its sources in the key of its cached code."""
+    sources = "".join(inspect.getsource(module) for module in (formulas, kernels, vm_waves, sys.modules[__name__]))
+    stamp = int(hashlib.sha256(sources.encode()).hexdigest()[:15], 16)
+
+    def outermost(p: Any, out: Any, tables: Any) -> None:
+        if stamp >= 0:
+            _run(p, out, *tables)
+
+    try:
+        return kernel(outermost, cache=True)
+    except RuntimeError:
+        # no directory that Numba may write to: compile once per process
+        return kernel(outermost)
+
+
 def run(machine: Machine, p: Array) -> Array:
     """Sum of |M|^2 over the helicities of the machine, shape (n,), for momenta (n, legs, 4)."""
     out = np.empty(len(p))
-    _run(np.ascontiguousarray(p), out, *machine.tables)
+    _compiled()(np.ascontiguousarray(p), out, machine.tables)
     return np.asarray(out * machine.scale2)
