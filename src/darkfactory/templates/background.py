@@ -145,6 +145,7 @@ def _expectation(
             bandwidths=[b * per for b in smoothing.bandwidths],
             target_events=smoothing.target_events,
             core_bins=2.0 * per,
+            breaks=[int(np.argmin(np.abs(h.edges[0] - x))) for x in smoothing.breaks],
         )
     elif smoothing.method == "spline":
         knots = smoothing.knot_spacing * per

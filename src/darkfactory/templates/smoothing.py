@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import BSpline
@@ -42,6 +44,7 @@ def kernel_smooth(
     bandwidths: Sequence[float],
     target_events: float,
     core_bins: float,
+    breaks: Sequence[int] = (),
 ) -> tuple[FloatArray, FloatArray, dict[str, FloatArray]]:
     """Adaptive kernel smoothing along the first axis, for each bin of the second axis by itself.
 
@@ -62,6 +65,7 @@ def kernel_smooth(
         bandwidths: in bins, ascending.
         target_events: effective events.
         core_bins: fine bins in the signal's core.
+        breaks: first bins after steps of the selection; nothing is spread across.
 
     Returns:
         Content, variance, variations.
@@ -74,6 +78,20 @@ def kernel_smooth(
         (array([0.23, 0.97, 1.6 , 0.97, 0.23]), 4.0)
     """
     n = sumw.shape[0]
+    if inner := [b for b in breaks if 0 < b < n]:
+        options: dict[str, Any] = {"bandwidths": bandwidths, "target_events": target_events, "core_bins": core_bins}
+        bounds = [0, *sorted(set(inner)), n]
+        parts = [
+            kernel_smooth(
+                sumw[a:b], sumw2[a:b], {k: v[a:b] for k, v in variations.items()}, widths=widths[a:b], **options
+            )
+            for a, b in pairwise(bounds)
+        ]
+        return (
+            np.concatenate([p[0] for p in parts]),
+            np.concatenate([p[1] for p in parts]),
+            {k: np.concatenate([p[2][k] for p in parts]) for k in variations},
+        )
     flat = {"": sumw.reshape(n, -1), **{k: v.reshape(n, -1) for k, v in variations.items()}}
     squares = sumw2.reshape(n, -1)
     out = {k: np.zeros_like(v, dtype=float) for k, v in flat.items()}

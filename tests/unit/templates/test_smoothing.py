@@ -34,6 +34,17 @@ def test_smoothing_follows_the_density_where_bin_widths_change() -> None:
     assert content[39] / content[40] < 0.75
 
 
+def test_a_step_of_the_selection_stays_a_step() -> None:
+    rng = np.random.default_rng(7)
+    w = np.concatenate([rng.poisson(3.0, (30, 2)) * 1.0, np.zeros((30, 2))])
+    for breaks, beyond in (([30], 0.0), ([0, 60], 1.0)):
+        content, variance, _ = kernel_smooth(w, w, {"up": w}, widths=np.ones(60), breaks=breaks, **OPTIONS)
+        assert content[30:].sum() >= beyond
+        assert (content[30:].sum() == 0.0) == (beyond == 0.0)
+        assert content.shape == variance.shape == (60, 2)
+        np.testing.assert_allclose(content.sum(axis=0), w.sum(axis=0))
+
+
 def test_variance_covers_the_scatter_of_the_signal_core() -> None:
     rng = np.random.default_rng(2)
     sums, predicted = [], []
