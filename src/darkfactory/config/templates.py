@@ -141,7 +141,7 @@ class SmoothingConfig(StrictModel):
     bandwidths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     """kernel: bandwidths tried, in signal widths."""
     breaks: tuple[float, ...] = ()
-    """kernel: values of the observable, in GeV^2, where a cut of the selection makes a step; nothing is smeared across."""
+    """kernel: values of the observable, in GeV^2, where a cut makes a step; nothing is smeared across."""
     knot_spacing: float = Field(default=12.0, gt=1)
     """spline: distance of knots in signal widths; longer than any structure that a signal could be taken for."""
 
