@@ -36,6 +36,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # fused multiply-adds, and no care for signed zeros; infinities and the order of sums stay as written
 _FAST = ("contract", "nsz", "arcp")
 _VOID: Any = types.void
+_IS_TRUE: Any = cgutils.is_true
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, LANES)
 
@@ -189,7 +190,7 @@ def _make_vertex(code: int) -> Any:
             base, momenta = m.pointer(signature.args[0], args[0]), m.pointer(signature.args[4], args[4])
             sides = m.splat(args[7]), m.splat(args[8])
             values = _vertex_values(code, m, base, args[2], args[3], momenta, args[5], args[6], *sides)
-            m.store(base, args[1], values, cgutils.is_true(builder, args[9]))
+            m.store(base, args[1], values, _IS_TRUE(builder, args[9]))
             return context.get_dummy_value()
 
         return _VOID(w, o, x, y, q, ka, kb, left, right, first), emit
@@ -240,7 +241,7 @@ def _make_closure(count: int) -> Any:
             m = _Memory(context, builder)
             base = m.pointer(signature.args[0], args[0])
             a, b = m.numbers(base, args[2], count), m.numbers(base, args[3], count)
-            m.store(base, args[1], [a[0] * b[0] if count == 1 else contract(a, b)], cgutils.is_true(builder, args[4]))
+            m.store(base, args[1], [a[0] * b[0] if count == 1 else contract(a, b)], _IS_TRUE(builder, args[4]))
             return context.get_dummy_value()
 
         return _VOID(w, o, x, y, first), emit
