@@ -78,7 +78,7 @@ def rescaled(spec: Mapping[str, Any], factor: float) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """pyhf's log of a failed evaluation and scipy's warnings inside a trial: failure is handled here, not printed."""
+    """Silence pyhf's log and scipy's warnings inside a trial: its failure is handled here, not printed."""
     log = logging.getLogger("pyhf")
     level = log.level
     log.setLevel(logging.CRITICAL + 1)
@@ -116,7 +116,7 @@ class PyhfWindow:
         self.bounds[poi] = (0.0, self.poi_high)
 
     def hypotest(self, mu: float) -> tuple[float, list[float], Any]:
-        """pyhf's observed CLs, expected CLs and calculator at a signal strength, with the backend that is set."""
+        """Observed CLs of pyhf, expected CLs and calculator at a signal strength, with the backend that is set."""
         with _quiet():
             observed, band, calculator = pyhf.infer.hypotest(
                 mu,

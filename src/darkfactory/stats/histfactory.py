@@ -48,7 +48,7 @@ _SCALAR = {"normfactor": "free", "normsys": "normal", "histosys": "normal", "lum
 _PER_BIN = {"staterror": "normal", "shapesys": "poisson", "shapefactor": "free"}
 
 
-class UnsupportedModel(UserError):
+class UnsupportedModel(UserError):  # noqa: N818 - named like pyhf's InvalidModel
     """A workspace outside what the fast engine computes exactly; stock pyhf takes it, nothing is approximated."""
 
 
@@ -102,7 +102,7 @@ class Structure:
 
 @dataclass(frozen=True)
 class BlockArrays:
-    """Numbers of one channel, leading axis the window: nominal (n,rows,bins), up and dn (n,histosys,bins), gammas (n,bins)."""
+    """Numbers of one channel: nominal (n,rows,bins), histosys up and dn (n,slots,bins), per-bin factors (n,bins)."""
 
     nominal: FloatArray
     up: FloatArray
@@ -496,8 +496,15 @@ def _compile_channel(
         for mod in sample["modifiers"]:
             if mod["type"] == "histosys":
                 histo.append((ir, index[mod["name"]]))
-                up.append(np.asarray(mod["data"]["hi_data"], dtype=float) - nominal[ir])
-                dn.append(nominal[ir] - np.asarray(mod["data"]["lo_data"], dtype=float))
+                high = np.asarray(mod["data"]["hi_data"], dtype=float)
+                low = np.asarray(mod["data"]["lo_data"], dtype=float)
+                if high.shape != (nbins,) or low.shape != (nbins,):
+                    raise UnsupportedModel(
+                        f"channels.{name}.samples.{sample['name']}: histosys {mod['name']!r} has {len(high)} and "
+                        f"{len(low)} values for {nbins} bins"
+                    )
+                up.append(high - nominal[ir])
+                dn.append(nominal[ir] - low)
             elif mod["type"] in _PER_BIN:
                 if mod["name"] == gamma:
                     gamma_rows.append(ir)

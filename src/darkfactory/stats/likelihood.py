@@ -41,8 +41,8 @@ class Evaluation:
 
 
 def _sum(x: FloatArray) -> FloatArray:
-    """Sum over the last axis."""
-    return np.asarray(x.sum(axis=-1))
+    """Sum over the last axis, whose memory order must not depend on the batch."""
+    return np.asarray(np.ascontiguousarray(x).sum(axis=-1))
 
 
 def _deviance(n: FloatArray, nu: FloatArray) -> FloatArray:
@@ -101,7 +101,7 @@ def _morph(b: BlockArrays, alpha: FloatArray) -> tuple[FloatArray, FloatArray, F
 def _profile_gamma(
     kind: str, b: BlockArrays, d: BlockData, other: FloatArray, scaled: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Best per-bin factor for rates ``other + gamma * scaled``: gamma, its constraint term, 1/curvature (0 at a bound)."""
+    """Best per-bin factor for rates ``other + gamma * scaled``, its constraint term, 1/curvature (0 at a bound)."""
     n, a = d.counts, d.g_aux
     if kind == "none":
         return np.ones_like(n), np.zeros_like(n), np.zeros_like(n)
@@ -201,7 +201,6 @@ def evaluate(m: Batch, data: Data, theta: FloatArray) -> Evaluation:
         (0.0, 0.0, 1.7777)
     """
     s = m.structure
-    n, npar = theta.shape
     with np.errstate(all="ignore"):
         f, f1, f2 = _factors(m, theta)
         log1 = f1 / f
@@ -287,7 +286,7 @@ def _add_channel(
     def jacobian(rows_of: np.ndarray) -> FloatArray:
         if not len(rows_of):
             return np.zeros((n, npar, bins))
-        return np.matmul(kK[:, rows_of].transpose(0, 2, 1), t.shape[:, rows_of])
+        return np.asarray(np.matmul(kK[:, rows_of].transpose(0, 2, 1), t.shape[:, rows_of]))
 
     d_other, d_scaled = jacobian(fixed_rows), jacobian(gamma_rows)
     # second derivatives need, per row, sums over bins of the weight with the shape and its derivatives

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.special import ndtri
@@ -94,7 +94,7 @@ def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> lis
             scan = asymptotic_limits(batch, config.cls)
             base = scan.base
             for i, position in enumerate(group.positions[first : first + config.batch]):
-                statuses: tuple[Status, ...] = tuple(scan.status[i])  # type: ignore[assignment]
+                statuses = cast(tuple[Status, ...], scan.status[i])
                 good = all(s == "ok" for s in statuses)
                 claims = tuple(
                     Claim(cl, float(scan.observed[i, j]), tuple(float(v) for v in scan.expected[i, j]))
@@ -144,7 +144,7 @@ def _certified(item: WorkspaceInput, point: _Point | None, config: StatisticsCon
         return failed
     stock = stock_limits(item.spec, config.cls)
     ok = stock.status == "ok" and bool(stock.certificate.get("passed", False))
-    status: Status = "ok" if ok else ("fit_failed" if stock.status == "ok" else stock.status)  # type: ignore[assignment]
+    status = "ok" if ok else ("fit_failed" if stock.status == "ok" else cast(Status, stock.status))
     return _Point(
         status=status,
         claims=stock.claims if ok else (),

@@ -71,7 +71,7 @@ def solve_damped(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: Flo
     p = h.shape[1]
     at = np.arange(p)
     # the window is the last axis here, so that every operation runs along it
-    a = np.ascontiguousarray(h.transpose(1, 2, 0))
+    a = np.array(h.transpose(1, 2, 0), order="C", copy=True)
     diagonal = np.abs(a[at, at])
     on = active.T & (diagonal > 0)
     scale = np.where(on, 1 / np.sqrt(np.where(on, diagonal, 1.0)), 0.0)
@@ -91,6 +91,14 @@ def solve_damped(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: Flo
         # column-oriented back substitution: element-wise, hence the same bits for any batch
         x[:j] -= a[j, :j, None] * x[j]
     return np.ascontiguousarray((x * scale[:, None, :]).transpose(2, 0, 1))
+
+
+def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Row-wise scalar products, added up in one order whatever the memory layout of the batch."""
+    total = np.zeros(len(a))
+    for j in range(a.shape[1]):
+        total = total + a[:, j] * b[:, j]
+    return total
 
 
 def profile_curvature(h: FloatArray, active: BoolArray, poi: int) -> tuple[FloatArray, FloatArray]:
@@ -113,7 +121,7 @@ def profile_curvature(h: FloatArray, active: BoolArray, poi: int) -> tuple[Float
     others[:, poi] = False
     cross = h[:, :, poi : poi + 1]
     tangent = -solve_damped(h, np.where(others[:, :, None], cross, 0.0), others, np.zeros(len(h)))[:, :, 0]
-    curvature = h[:, poi, poi] + (np.where(others, h[:, :, poi], 0.0) * tangent).sum(axis=-1)
+    curvature = h[:, poi, poi] + _dot(np.where(others, h[:, :, poi], 0.0), tangent)
     tangent[:, poi] = 1.0
     return curvature, tangent
 
@@ -187,7 +195,8 @@ def fit(
         data: their data.
         start: start values (n, parameters), moved into the bounds where free.
         free: parameters that float, (n, parameters); the others stay at their start values.
-        lo: lower bounds, default the workspaces' own; hi: upper bounds.
+        lo: lower bounds, default the workspaces' own.
+        hi: upper bounds, likewise.
         tolerance: the Newton decrement (expected gain in -log L) at which a window is done.
         max_iterations: evaluations before a window is given up (``converged`` false).
 
@@ -234,11 +243,11 @@ def fit(
             plain = state.damping == 0
             curved = _with_flat_directions(e.hessian, e.gradient, state.theta, lo_s, hi_s, active)
             step = solve_damped(curved, rhs[:, :, None], active, state.damping)[:, :, 0]
-            decrement = 0.5 * (rhs * step).sum(axis=-1)
+            decrement = 0.5 * _dot(rhs, step)
             proposal = np.minimum(np.maximum(state.theta + step, lo_s), hi_s)
             proposal = np.where(active, proposal, state.theta)
             inside = (proposal == np.where(active, state.theta + step, state.theta)).all(axis=-1)
-            gain = (rhs * (proposal - state.theta)).sum(axis=-1)
+            gain = _dot(rhs, proposal - state.theta)
         # done when a full step would gain nothing; numbers at the edge of rounding stall at a tiny decrement
         stalled = plain & (decrement < 1e-10) & (decrement >= 0.25 * best_decrement)
         done = np.isfinite(e.value) & plain & ((decrement <= tolerance) | stalled)
@@ -259,7 +268,7 @@ def fit(
                 # envelope theorem, carried along the last step
                 poi = m.structure.poi
                 moved = np.where(last[:, None], (proposal - state.theta)[leave], 0.0)
-                bend = (final.hessian[:, poi] * moved).sum(axis=-1)
+                bend = _dot(final.hessian[:, poi], moved)
                 out["slope"][where] = final.gradient[:, poi] + bend
             for target, source in zip(gammas, final.gammas, strict=True):
                 target[where] = source

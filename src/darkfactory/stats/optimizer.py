@@ -97,7 +97,7 @@ class CompiledModel:
         return int(model.config.par_slice(base).start) + offset
 
     def data(self, values: FloatArray) -> Data:
-        """pyhf's flat data as kernel data of one window."""
+        """The flat data of pyhf as kernel data of one window."""
         aux = np.where(self.aux_at >= 0, values[np.maximum(self.aux_at, 0)], 0.0)
         blocks = []
         start = 0
@@ -243,10 +243,9 @@ class NewtonOptimizer:
             self._fits[key] = known
         pars = known[0].copy()
         value = objective(pars, data, pdf)[0]
-        result = OptimizeResult(
-            x=pars, fun=value, success=True, message="Newton decrement below tolerance", nfev=int(known[1]), unc=None,
-            corr=None,
-        )  # fmt: skip
+        fields = {"x": pars, "fun": value, "success": True, "message": "Newton decrement below tolerance"}
+        result: dict[str, Any] = OptimizeResult()
+        result.update({**fields, "nfev": int(known[1]), "unc": None, "corr": None})
         returns: list[Any] = [pars]
         if return_fitted_val:
             returns.append(value)
@@ -273,5 +272,7 @@ class NewtonOptimizer:
             if bool(result.converged[0]):
                 return pars, int(result.iterations[0])
             tried.append(float(result.decrement[0]))
-        failure = OptimizeResult(success=False, message=f"no Newton convergence: last decrements {tried}", x=start)
+        message = f"no Newton convergence: last decrements {tried}"
+        failure: dict[str, Any] = OptimizeResult()
+        failure.update({"success": False, "message": message, "x": start})
         raise pyhf.exceptions.FailedMinimization(failure)

@@ -146,7 +146,7 @@ def sample_data(
 
 
 def _qtilde(m: Batch, data: Data, start: FloatArray, mus: Sequence[float]) -> tuple[FloatArray, np.ndarray]:
-    """qtilde of every data set at every signal strength (datasets, strengths), and which converged."""
+    """The qtilde of every data set at every signal strength (datasets, strengths), and which converged."""
     n = len(data.aux)
     poi = m.structure.poi
     q = np.zeros((n, len(mus)))

@@ -1,0 +1,140 @@
+"""The Newton step behind pyhf's own optimiser interface."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyhf
+import pytest
+
+from darkfactory.stats import NewtonOptimizer
+from darkfactory.stats.examples import bump_window, template_window
+from darkfactory.stats.histfactory import UnsupportedModel, compile_workspace, compile_workspaces
+from darkfactory.stats.optimizer import pyhf_backend
+
+
+def test_hypotest_agrees_with_a_tight_stock_minimiser() -> None:
+    workspace = pyhf.Workspace(bump_window(4))
+    model = workspace.model()
+    data = workspace.data(model)
+    answers = []
+    for optimizer in (NewtonOptimizer(), pyhf.optimize.scipy_optimizer(tolerance=1e-12)):
+        with pyhf_backend(optimizer):
+            observed, band = pyhf.infer.hypotest(3.0, data, model, return_expected_set=True)
+            answers.append([float(observed), *map(float, band)])
+    np.testing.assert_allclose(answers[0], answers[1], rtol=1e-6)
+
+
+def test_minimum_is_never_above_the_stock_one() -> None:
+    workspace = pyhf.Workspace(template_window(2, bins=8))
+    model = workspace.model()
+    data = workspace.data(model)
+    values = []
+    for optimizer in (NewtonOptimizer(), pyhf.optimize.scipy_optimizer()):
+        with pyhf_backend(optimizer):
+            values.append(float(pyhf.infer.mle.fit(data, model, return_fitted_val=True)[1]))
+    assert values[0] <= values[1] + 1e-9
+
+
+def test_result_object_and_fixed_nuisance() -> None:
+    model = pyhf.simplemodels.uncorrelated_background([12.0, 11.0], [50.0, 52.0], [3.0, 7.0])
+    data = [51, 48, *model.config.auxdata]
+    fixed = model.config.suggested_fixed()
+    fixed[2] = True
+    init = model.config.suggested_init()
+    init[2] = 0.9
+    with pyhf_backend(NewtonOptimizer()):
+        pars, value, result = pyhf.infer.mle.fit(
+            data, model, init, None, fixed, return_fitted_val=True, return_result_obj=True
+        )
+    assert pars[2] == 0.9
+    assert result.success
+    assert float(value) == pytest.approx(float(pyhf.infer.mle.twice_nll(pars, data, model)[0]), abs=0)
+
+
+def test_backend_is_restored_even_after_an_error() -> None:
+    before = pyhf.get_backend()
+    with pytest.raises(RuntimeError, match="inside"), pyhf_backend(NewtonOptimizer()):
+        raise RuntimeError("inside")
+    assert pyhf.get_backend() == before
+
+
+@pytest.mark.filterwarnings("ignore:the `interpolation=` argument:DeprecationWarning")
+def test_toy_calculator_runs_on_it() -> None:
+    model = pyhf.simplemodels.uncorrelated_background([6.0], [10.0], [2.0])
+    data = [9, *model.config.auxdata]
+    np.random.seed(1)  # noqa: NPY002 - pyhf's toys draw from the global stream
+    with pyhf_backend(NewtonOptimizer()):
+        value = float(pyhf.infer.hypotest(1.0, data, model, calctype="toybased", ntoys=200, track_progress=False))
+    assert 0.1 < value < 0.7
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "match"),
+    [
+        ({"return_uncertainties": True}, "use pyhf.optimize.minuit_optimizer"),
+        ({"method": "SLSQP"}, r"options \['method'\]"),
+    ],
+)
+def test_what_it_does_not_do_is_said(kwargs: dict, match: str) -> None:
+    model = pyhf.simplemodels.uncorrelated_background([6.0], [10.0], [2.0])
+    with pyhf_backend(NewtonOptimizer()), pytest.raises(UnsupportedModel, match=match):
+        pyhf.infer.mle.fit([9, *model.config.auxdata], model, **kwargs)
+
+
+def test_other_interpolation_codes_are_refused() -> None:
+    workspace = pyhf.Workspace(bump_window(1, bins=10))
+    model = workspace.model(modifier_settings={"normsys": {"interpcode": "code1"}, "histosys": {"interpcode": "code0"}})
+    with pyhf_backend(NewtonOptimizer()), pytest.raises(UnsupportedModel, match="not pyhf's defaults"):
+        pyhf.infer.mle.fit(workspace.data(model), model)
+
+
+def test_clipped_and_batched_models_are_refused() -> None:
+    workspace = pyhf.Workspace(bump_window(1, bins=10))
+    for settings, match in (({"clip_bin_data": 0.0}, "clipping"), ({"batch_size": 2}, "batch_size 2")):
+        model = workspace.model(**settings)
+        with pytest.raises(UnsupportedModel, match=match):
+            NewtonOptimizer().compiled(model)
+
+
+def broken(change: str) -> dict:
+    spec = bump_window(1, bins=10)
+    signal = spec["channels"][0]["samples"][0]
+    if change == "type":
+        signal["modifiers"].append({"name": "x", "type": "custom", "data": None})
+    elif change == "twice":
+        signal["modifiers"].append(signal["modifiers"][2])
+    elif change == "bins":
+        signal["data"] = signal["data"][:-1]
+    elif change == "observed":
+        spec["observations"][0]["data"].pop()
+    elif change == "lumi":
+        spec["measurements"][0]["config"]["parameters"] = []
+    elif change == "poi":
+        spec["measurements"][0]["config"]["poi"] = "efficiency"
+    elif change == "mixed":
+        signal["modifiers"].append({"name": "efficiency", "type": "normfactor", "data": None})
+    elif change == "negative":
+        signal["modifiers"][2]["data"]["lo"] = -0.1
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ("type", "modifier type 'custom' is outside"),
+        ("twice", "'efficiency' of type normsys appears twice"),
+        ("bins", "bins"),
+        ("observed", "observations.sr has 9 bins, the channel has 10"),
+        ("lumi", "'lumi' has 0 values of init, 1 expected"),
+        ("poi", "'efficiency' is no normfactor"),
+        ("mixed", "names modifiers of types"),
+        ("negative", "normsys factor -0.1 is not positive"),
+    ],
+)
+def test_unsupported_workspaces_raise_and_are_reported(change: str, match: str) -> None:
+    spec = broken(change)
+    with pytest.raises(UnsupportedModel, match=match):
+        compile_workspace(spec)
+    groups, refused = compile_workspaces([bump_window(1, bins=10), spec])
+    assert list(refused) == [1]
+    assert groups[0].positions == (0,)
