@@ -34,7 +34,9 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
 def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: str, menu: str) -> None:
     for line in chosen:
         if line not in known:
-            raise ConfigError(f"unknown trigger line {line!r}; menu {menu} has {', '.join(known)}", where=where, file=file)
+            raise ConfigError(
+                f"unknown trigger line {line!r}; menu {menu} has {', '.join(known)}", where=where, file=file
+            )
 
 
 def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: str) -> None:
@@ -65,7 +67,9 @@ def check_campaign(campaign: Campaign) -> list[str]:
         process: dict[str, Any] = library.get("processes", sample.process)
         validate(ProcessConfig, process, file=str(library.path("processes", sample.process)))
         if process.get("model"):
-            validate(ModelConfig, library.get("models", process["model"]), file=str(library.path("models", process["model"])))
+            validate(
+                ModelConfig, library.get("models", process["model"]), file=str(library.path("models", process["model"]))
+            )
         detector = str(library.path("detectors", sample.detector))
         validate(DetectorConfig, library.get("detectors", sample.detector), file=detector)
         validate(SimulateOptions, sample.simulate, file=str(library.root / "samples.yaml"), where=f"{name}.simulate")

@@ -8,6 +8,7 @@ the same bits whatever ran where.
 from __future__ import annotations
 
 import importlib
+import itertools
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -90,6 +91,7 @@ class DaskBackend:
 
     def __init__(self, client: Any, prefix: str = "task") -> None:
         self.client, self.prefix = client, prefix
+        self._calls = itertools.count()
 
     def map(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
         """Run the tasks on the cluster; a task whose worker dies is run again, three times at most.
@@ -99,9 +101,11 @@ class DaskBackend:
         """
         from distributed import as_completed
 
+        # keys of an earlier call may still be on their way out of the scheduler
+        prefix = f"{self.prefix}-{next(self._calls)}"
         futures = [
             self.client.submit(
-                _one_thread_invoke, name, args, pure=False, retries=1, key=f"{self.prefix}-{i}"
+                _one_thread_invoke, name, args, pure=False, retries=1, key=f"{prefix}-{i}"
             )
             for i, (name, args) in enumerate(tasks)
         ]

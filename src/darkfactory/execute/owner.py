@@ -7,6 +7,7 @@ pipe to the run.
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -34,7 +35,8 @@ _WORKER_ENVIRONMENT = {
 
 def _end_with_the_run() -> None:
     """Wait for the end of the pipe, then end this process and with it its workers, whatever they do."""
-    while sys.stdin.buffer.read(1):
+    # not sys.stdin: its lock would be held when the interpreter ends
+    while os.read(0, 1):
         pass
     os.killpg(os.getpgrp(), 15)
     threading.Timer(3.0, lambda: os.killpg(os.getpgrp(), 9)).start()
@@ -61,6 +63,12 @@ def _answer(connection: socket.socket, client: Any, number: int) -> None:
             stream.write(json.dumps(answer) + "\n")
         except (BrokenPipeError, ValueError):
             logging.getLogger("darkfactory").warning("a job left before its answer")
+
+
+def _warm(modules: list[str]) -> None:
+    """Import on a worker what its first tasks will need."""
+    for name in modules:
+        importlib.import_module(name)
 
 
 def _connect(folder: Path, workers: int) -> Any:
@@ -96,8 +104,10 @@ def main() -> None:
     server.bind(str(folder / "socket"))
     server.listen(128)
     client = _connect(folder, workers)
-    for name in preload:
-        client.run(invoke, "importlib:import_module", (name,), wait=False)
+    warming = [
+        client.submit(_warm, preload, workers=[worker], pure=False, key=f"warm-{i}")
+        for i, worker in enumerate(client.scheduler_info(n_workers=-1)["workers"])
+    ]
     (folder / "ready").touch()
     number = 0
     while True:

@@ -111,7 +111,7 @@ def _spectra(job: Request, common: Mapping[str, Any]) -> Drawn:
         for name, s in samples.items():
             values = np.asarray(s["nominal"]) * luminosity
             stacks[labels.get(name, name)] = values.sum(axis=axis) if axis else values
-        total = counts.sum(axis=axis) if axis else counts
+        total = (counts.sum(axis=axis) if axis else counts).tolist()
         figure = spectrum_figure(binning["first"], total, stacks, **common, xlabel=f"{binning['observable']} [GeV$^2$]")
         yield (
             f"spectrum_{region}",
@@ -119,11 +119,11 @@ def _spectra(job: Request, common: Mapping[str, Any]) -> Drawn:
             figure,
         )
         if axis:
-            edges = np.asarray(binning["second"])
+            edges = [float(e) for e in binning["second"]]
             folded = {n: np.asarray(s["nominal"]).sum(axis=0) * luminosity for n, s in samples.items()}
             stacks = {labels.get(n, n): v for n, v in folded.items()}
             figure = spectrum_figure(
-                edges, counts.sum(axis=0), stacks, **common, xlabel=binning["second_observable"], log=False
+                edges, counts.sum(axis=0).tolist(), stacks, **common, xlabel=binning["second_observable"], log=False
             )
             yield f"spectrum_{region}_second", f"{binning['second_observable']} in region {region}", figure
 

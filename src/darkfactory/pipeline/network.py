@@ -25,8 +25,9 @@ TRAINING_FOLDS = (0, 1)
 
 def multivariate_config(value: Mapping[str, Any]) -> NetworkConfig | LinearConfig:
     """The section `network`, of either kind."""
-    model = LinearConfig if value.get("kind") == "linear_cuts" else NetworkConfig
-    return validate(model, value, where="network")
+    if value.get("kind") == "linear_cuts":
+        return validate(LinearConfig, value, where="network")
+    return validate(NetworkConfig, value, where="network")
 
 
 def _samples(items: Sequence[Mapping[str, Any]], luminosity: float, *, unit: bool) -> list[TrainingSample]:

@@ -24,7 +24,7 @@ def read_manifest(path: str | Path) -> Manifest:
     return Manifest.from_dict(read_json(path))
 
 
-def work_part(call: str, request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+def work_part(call: str, request: Mapping[str, Any], item: Mapping[str, Any], suffix: str) -> dict[str, Any]:
     """Make one part on a worker, unless the ledger says that it is there already.
 
     ``call(request, item, path)`` writes the file and returns the fields of its :class:`Part` that only it knows.
@@ -34,7 +34,7 @@ def work_part(call: str, request: Mapping[str, Any], item: Mapping[str, Any]) ->
     # paths of inputs do not belong to the key, their digests do
     identity = {k: v for k, v in item.items() if not k.startswith("path")}
     name = f"{item['point']}-{item['chunk']:05d}-{digest_value([job.key, identity])}"
-    path = folder / f"{name}.root"
+    path = folder / f"{name}{suffix}"
     ledger = folder / f"{name}.json"
     if ledger.exists() and path.exists():
         return dict(read_json(ledger))
@@ -46,7 +46,12 @@ def work_part(call: str, request: Mapping[str, Any], item: Mapping[str, Any]) ->
 
 
 def run_parts(
-    request: Request, backend: Backend, progress: Progress, call: str, items: Sequence[Mapping[str, Any]]
+    request: Request,
+    backend: Backend,
+    progress: Progress,
+    call: str,
+    items: Sequence[Mapping[str, Any]],
+    suffix: str = ".root",
 ) -> Manifest:
     """Make all parts, write the manifest, remove the files of parts that no longer belong to it.
 
@@ -56,9 +61,10 @@ def run_parts(
         progress: told after every chunk.
         call: ``module:function`` of the stage, see :func:`work_part`.
         items: one JSON-like description per chunk, with ``point`` and ``chunk``.
+        suffix: of the files.
     """
     plain = request.to_dict()
-    tasks = [("darkfactory.pipeline.parts:work_part", (call, plain, dict(item))) for item in items]
+    tasks = [("darkfactory.pipeline.parts:work_part", (call, plain, dict(item), suffix)) for item in items]
     what = f"{request.stage} {request.spec['sample']}/{request.spec['block']}"
     made = backend.map(tasks, lambda n: progress(f"{what}: chunk {n} of {len(tasks)}"))
     parts = tuple(Part(**m) for m in made)
@@ -67,7 +73,7 @@ def run_parts(
     write_json(path, manifest.to_dict())
     kept = {Path(p.path).name for p in parts}
     folder = path.with_suffix(".parts")
-    for file in folder.glob("*.root"):
+    for file in folder.glob(f"*{suffix}"):
         if file.name not in kept:
             file.unlink()
             file.with_suffix(".json").unlink(missing_ok=True)

@@ -81,7 +81,7 @@ class Planner:
         }
         if process.get("engine", "tree") == "tree":
             spec["model"] = library.get("models", process["model"])
-            if process.get("tau_modes") is not None:
+            if process.get("taus") is not None:
                 spec["tau_decays"] = library.file("tau_decays.yaml")
         return spec
 

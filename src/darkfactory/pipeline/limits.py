@@ -1,0 +1,118 @@
+"""Stage: CLs limits of the points of a block, certified by pyhf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from darkfactory.config.load import validate
+from darkfactory.config.points import parse_point
+from darkfactory.config.statistics import StatisticsConfig
+from darkfactory.core.files import read_json, write_json
+from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.parts import Progress
+from darkfactory.pipeline.request import Request, provenance
+from darkfactory.stats.limits import WorkspaceInput, compute_limits
+
+__all__ = ["CSV_COLUMNS", "limits_of", "row", "run"]
+
+CSV_COLUMNS = (
+    "search", "dataset", "hypothesis", "point", "mass_gev", "width", "quantity", "unit", "observed", "expected_m2",
+    "expected_m1", "expected", "expected_p1", "expected_p2", "cl", "method", "scale", "p0_local", "z_local", "status",
+    "data",
+)  # fmt: skip
+"""Columns of limits.csv."""
+_BAND = ("expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
+_POINTS_A_TASK = 4
+
+
+def row(record: Mapping[str, Any], search: str, dataset: str) -> dict[str, Any]:
+    """One row of limits.csv from a record."""
+    axes = parse_point(record["point"])
+    band = record["expected"] or [None] * len(_BAND)
+    return {
+        "search": search,
+        "dataset": dataset,
+        **{k: record[k] for k in ("hypothesis", "point", "quantity", "unit", "observed", "cl", "method", "scale")},
+        **{k: record[k] for k in ("p0_local", "z_local", "status", "data")},
+        "mass_gev": axes["mass"],
+        "width": axes.get("width"),
+        **dict(zip(_BAND, band, strict=True)),
+    }
+
+
+def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Limits of some points of the block's workspaces, in order, all levels of a point together."""
+    job = Request.from_dict(request)
+    spec = job.spec
+    config = validate(StatisticsConfig, spec["statistics"], where="statistics")
+    points = read_json(job.input("workspace"))["points"]
+    inputs, empty = [], []
+    for key in keys:
+        w = points[key]
+        meaning = spec["hypotheses"][w["hypothesis"]]
+        if w["spec"] is None:
+            empty.append(key)
+            continue
+        inputs.append(
+            WorkspaceInput(
+                w["point"],
+                w["hypothesis"],
+                w["axes"],
+                w["spec"],
+                scale=w["scale"],
+                quantity=meaning["quantity"],
+                unit=meaning["unit"],
+                background=w["expected_background"],
+                data=w["data"],
+            )
+        )
+    records = [r.to_dict() for r in compute_limits(inputs, config, seed=spec["seed"])]
+    for key in empty:
+        records += [
+            _no_sensitivity(points[key], spec["hypotheses"][points[key]["hypothesis"]], cl) for cl in config.cls
+        ]
+    return [r | row(r, spec["search"], spec["dataset"]) for r in records]
+
+
+def _no_sensitivity(workspace: Mapping[str, Any], meaning: Mapping[str, Any], cl: float) -> dict[str, Any]:
+    """The record of a point where no signal is expected in the window: a status, no number."""
+    return {
+        "point": workspace["point"],
+        "hypothesis": workspace["hypothesis"],
+        "axes": workspace["axes"],
+        "quantity": meaning["quantity"],
+        "unit": meaning["unit"],
+        "cl": cl,
+        "observed": None,
+        "expected": None,
+        "method": "asymptotic",
+        "scale": workspace["scale"],
+        "p0_local": None,
+        "z_local": None,
+        "mu_hat": None,
+        "mu_err": None,
+        "status": "no_sensitivity",
+        "data": workspace["data"],
+        "blinded": False,
+        "certificate": {},
+        "lint": ["no signal is expected in the window"],
+        "extra": {},
+    }
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Limits of all points of the block; a point's numbers do not depend on its neighbours."""
+    spec = request.spec
+    stored = read_json(request.input("workspace"))
+    keys = list(stored["points"])
+    groups = [keys[i : i + _POINTS_A_TASK] for i in range(0, len(keys), _POINTS_A_TASK)]
+    tasks = [("darkfactory.pipeline.limits:limits_of", (request.to_dict(), group)) for group in groups]
+    what = f"limits {spec['search']}/{spec['dataset']}"
+    made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} groups of points"))
+    value = {
+        "limits": [record for group in made for record in group],
+        "excluded": stored["excluded"],
+        "provenance": provenance(request),
+    }
+    write_json(request.output("limits"), value)
