@@ -192,31 +192,47 @@ def test_identical_muons_interfere() -> None:
     assert np.abs(a.squared(p, "numpy") / incoherent - 1).max() > 0.1
 
 
-def test_narrow_resonance_in_four_muons_factorises() -> None:
+def test_pauli_forbids_two_muons_in_one_state() -> None:
+    """With equal momenta of the two mu-, amplitudes of equal helicities vanish: the relative signs are right."""
+    a = make(MUMU * 2)
+    m = a.legs[2].mass
+    p = points(a, 50)
+    p[:, 4] = p[:, 2]
+    # both mu- share a momentum, the mu+ pair takes the rest
+    rest = p[:, 0] + p[:, 1] - 2 * p[:, 2]
+    w2 = product(rest, rest)
+    p, rest, w2 = (x[w2 > 4.1 * m * m] for x in (p, rest, w2))
+    k = np.sqrt(w2 / 4 - m * m)
+    v = np.column_stack([0.6 * k, 0 * k, 0.8 * k])
+    beta = rest[:, 1:] / rest[:, :1]
+    p[:, 3], p[:, 5] = (boosted(np.column_stack([np.sqrt(w2) / 2, s * v]), beta) for s in (1, -1))
+    assert len(p) > 10
+    grid = np.abs(a.helicity_amplitudes(p)).reshape(-1, *[2] * 6)
+    equal = max(grid[:, :, :, h, :, h].max() for h in (0, 1))
+    assert equal < 1e-10 * grid.max()
+
+
+def test_narrow_resonance_in_four_leptons_factorises() -> None:
     """On the peak |M|^2 -> |M_production|^2 x decay / (m Gamma)^2 after averaging over the decay's angles."""
-    m, width = 3.0, 1e-7
-    values = {"m_Zp": m, "w_Zp": width}
+    m, width, m_l = 3.0, 1e-7, 0.5
+    values = {"m_Zp": m, "w_Zp": width, "m_tau": m_l}
     full = make([*MUMU, "tau-", "tau+"], ["Zp"], parameters=values, max_orders={"NP": 2})
     two = make([*MUMU, "Zp"], parameters={"m_Zp": m})
+    # absorptive parts: helicities reversed are not the complex conjugate
     assert not full.program.parity
     p = points(two, 1, seed=9)
-    m_mu, m_tau = full.legs[2].mass, full.legs[4].mass
     nodes, weights = np.polynomial.legendre.leggauss(4)
-    phis = np.arange(6) * np.pi / 3
-    c, phi = (x.ravel() for x in np.meshgrid(nodes, phis))
-    w = np.repeat(weights[None], 6, 0).ravel() / 12
-    # m_tau > m / 2: let the pair be made of light taus
-    full = make([*MUMU, "tau-", "tau+"], ["Zp"], parameters={**values, "m_tau": 0.5})
-    k = np.sqrt(m * m / 4 - 0.25)
+    c, phi = (x.ravel() for x in np.meshgrid(nodes, np.arange(6) * np.pi / 3))
+    w = np.tile(weights, 6) / 12
+    k = np.sqrt(m * m / 4 - m_l**2)
     v = k * np.column_stack([np.sqrt(1 - c * c) * np.cos(phi), np.sqrt(1 - c * c) * np.sin(phi), c])
     beta = np.tile(p[0, 4, 1:] / p[0, 4, 0], (len(c), 1))
     q = np.zeros((len(c), 6, 4))
     q[:, :4] = p[0, :4]
     q[:, 4], q[:, 5] = (boosted(np.column_stack([np.full(len(c), m / 2), s * v]), beta) for s in (1, -1))
     mean = (full.squared(q, "numpy") * w).sum()
-    decay = 4 / 3 * (m * m + 2 * 0.25)
+    decay = 4 / 3 * (m * m + 2 * m_l**2)
     assert mean == pytest.approx(two.squared(p, "numpy")[0] * decay / (m * width) ** 2, rel=1e-4)
-    assert m_mu < m_tau
 
 
 def test_orders_and_exclusions_choose_diagrams() -> None:
