@@ -8,7 +8,7 @@ from templates_toys import ALP_EFFICIENCY, alp_config, alp_signal, alp_toy, alp_
 
 from darkfactory.core.errors import ConfigError, RunError
 from darkfactory.templates.binning import Binning, build_binning, make_window
-from darkfactory.templates.dscb import fit_dscb
+from darkfactory.templates.dscb import fit_dscb, shape_sigma68
 from darkfactory.templates.shapes import (
     ShapeModel,
     TemplatePoint,
@@ -44,6 +44,15 @@ def test_smooth_widths_follow_the_truth() -> None:
         # core and tail of the toy together are 10 to 12 % wider than its core, the fitted core is between
         assert ALP.shapes.at("alp", "gg").width(mass) / float(alp_width(mass)) == pytest.approx(1.11, abs=0.04)
         assert ALP.shapes.width("gg", mass) / float(alp_width(mass)) == pytest.approx(1.06, abs=0.04)
+
+
+def test_smooth_parameters_belong_together() -> None:
+    for row in ALP.shapes.closure():
+        mass = float(row["mass"])
+        shape = ALP.shapes.at("alp", "gg").shape(mass)
+        half = 8 * float(row["sigma68"])
+        width = shape_sigma68(shape, mass**2 - half, mass**2 + half)
+        assert width == pytest.approx(float(row["sigma68"]), rel=0.05)
 
 
 def test_interpolation_of_parameters_beats_none() -> None:

@@ -64,6 +64,7 @@ class DscbFit:
         chi2, ndf: of the histogram against the shape.
         converged: whether the minimiser says so.
         flat_fraction: fraction of the candidates in range that a flat component took.
+        covariance: of :meth:`parameters`, 36 numbers row by row.
     """
 
     shape: DscbShape
@@ -77,15 +78,29 @@ class DscbFit:
     ndf: int
     converged: bool
     flat_fraction: float = 0.0
+    covariance: tuple[float, ...] = ()
+
+    def parameters(self) -> FloatArray:
+        """In the coordinates of the fit: mean, ln sigma, ln alpha_l, ln(n_l - 1.05), ln alpha_r, ln(n_r - 1.05)."""
+        s = self.shape
+        logs = np.log([s.sigma, s.alpha_l, s.n_l - _N_MIN, s.alpha_r, s.n_r - _N_MIN])
+        return np.concatenate([[s.mean], logs])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-like form."""
-        return asdict(self) | {"errors": list(self.errors)}
+        return asdict(self) | {"errors": list(self.errors), "covariance": list(self.covariance)}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> DscbFit:
         """Read the form of :meth:`to_dict`."""
-        return cls(**{**value, "shape": DscbShape(**value["shape"]), "errors": tuple(value["errors"])})
+        return cls(
+            **{
+                **value,
+                "shape": DscbShape(**value["shape"]),
+                "errors": tuple(value["errors"]),
+                "covariance": tuple(value["covariance"]),
+            }
+        )
 
 
 def _tail_integral(t: FloatArray, alpha: float, n: float) -> FloatArray:
@@ -289,6 +304,7 @@ def fit_dscb(
     return DscbFit(
         shape, tuple(float(e) for e in errors[:6]), float(low), float(high), width, effective / (1.0 + ratio),
         sumw / (1.0 + ratio), chi2, max(used - 7, 1), bool(result.success), ratio / (1.0 + ratio),
+        tuple(float(v) for v in covariance[:6, :6].ravel()),
     )  # fmt: skip
 
 

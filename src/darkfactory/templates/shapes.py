@@ -320,34 +320,49 @@ def interpolate_shape(fits: Sequence[tuple[float, DscbFit]], mass: float, config
     return RegionShape(config.fit_range, (-np.inf, np.inf), _shape_curves(fits, config)).shape(mass)
 
 
+# no fitted parameter is better known than this: the misfit of a curve
+_FLOOR = {"log_width": 0.003, "mean": 0.003, "tail": 0.02}
+
+
 def _shape_curves(fits: Sequence[tuple[float, DscbFit]], config: ShapeConfig) -> dict[str, SmoothCurve]:
+    """Curves of all shape parameters.
+
+    The parameters of one fit are correlated, tails most of all, and made smooth one by one they would no longer
+    belong together. So the powers are made smooth first, each fit is moved along its covariance to where it is
+    best with these powers, then the tails' starts, then mean and width.
+    """
     masses = [m for m, _ in fits]
-    floor = 0.003  # no fitted parameter is better known than this: the curve's own misfit
-    table: dict[str, tuple[list[float], list[float], Any]] = {
-        "log_width": (
-            [float(np.log(f.shape.sigma)) for _, f in fits],
-            [float(np.hypot(f.errors[1] / f.shape.sigma, floor)) for _, f in fits],
-            config.width,
-        ),
-        "log_sigma68": (
-            [float(np.log(f.sigma68)) for _, f in fits],
-            [float(np.hypot(1.1 / np.sqrt(f.effective_events), floor)) for _, f in fits],
-            config.width,
-        ),
-        "mean": (
-            [(f.shape.mean - m**2) / f.shape.sigma for m, f in fits],
-            [float(np.hypot(f.errors[0] / f.shape.sigma, floor)) for _, f in fits],
-            config.mean,
-        ),
-    }
-    for i, tail in enumerate(_TAILS):
-        offset = 1.05 if tail.startswith("n") else 0.0
-        table[tail] = (
-            [float(np.log(max(getattr(f.shape, tail) - offset, 1e-6))) for _, f in fits],
-            [float(np.hypot(f.errors[2 + i], 0.02)) for _, f in fits],
-            config.tails,
-        )
-    return {name: fit_curve(masses, y, e, curve) for name, (y, e, curve) in table.items()}
+    values = np.array([f.parameters() for _, f in fits])
+    covariances = [np.array(f.covariance).reshape(6, 6).copy() for _, f in fits]
+    curves: dict[str, SmoothCurve] = {}
+    for i, tail in ((3, "n_l"), (5, "n_r"), (2, "alpha_l"), (4, "alpha_r")):
+        errors = [float(np.hypot(np.sqrt(c[i, i]), _FLOOR["tail"])) for c in covariances]
+        curves[tail] = fit_curve(masses, values[:, i].tolist(), errors, config.tails)
+        target = curves[tail](masses)
+        for row, c, wanted in zip(values, covariances, target, strict=True):
+            error = np.sqrt(c[i, i])
+            # the covariance holds near the best fit only
+            step = float(np.clip(wanted - row[i], -3.0 * error, 3.0 * error))
+            slope = c[:, i] / c[i, i]
+            row += slope * step
+            row[i] = wanted
+            c -= np.outer(slope, slope) * c[i, i]
+            c[i, i] = 1e-12
+    sigma = np.exp(values[:, 1])
+    width_errors = [float(np.hypot(np.sqrt(max(c[1, 1], 0.0)), _FLOOR["log_width"])) for c in covariances]
+    curves["log_width"] = fit_curve(masses, values[:, 1].tolist(), width_errors, config.width)
+    offsets = (values[:, 0] - np.square(masses)) / sigma
+    offset_errors = [
+        float(np.hypot(np.sqrt(max(c[0, 0], 0.0)) / s, _FLOOR["mean"])) for c, s in zip(covariances, sigma, strict=True)
+    ]
+    curves["mean"] = fit_curve(masses, offsets.tolist(), offset_errors, config.mean)
+    curves["log_sigma68"] = fit_curve(
+        masses,
+        [float(np.log(f.sigma68)) for _, f in fits],
+        [float(np.hypot(1.1 / np.sqrt(f.effective_events), _FLOOR["log_width"])) for _, f in fits],
+        config.width,
+    )
+    return curves
 
 
 def build_shape_model(measurements: Sequence[SignalMeasurement], config: TemplatesConfig) -> ShapeModel:
