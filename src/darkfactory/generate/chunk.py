@@ -69,7 +69,7 @@ def _two_body_decays(process: Process, p: Array, lab: ToLab, rng: np.random.Gene
 
 def _tau_decays(
     process: Process, hard: HardEvents, p_lab: Array, lab: ToLab, base: Ints, rng: np.random.Generator
-) -> tuple[Particles, Array, tuple[int, int]]:
+) -> tuple[Particles, tuple[int, int]]:
     """Products of a tau pair; they follow the ``base`` particles of each event."""
     legs = process.amplitude.legs
     minus = next(i for i, leg in enumerate(legs) if leg.pdg == 15 and not leg.incoming)
@@ -89,7 +89,7 @@ def _tau_decays(
         event, decays.pdg.astype(np.int64), decays.status.astype(np.int64), mother, lab.flat(decays.momenta, event),
         vertex,
     )  # fmt: skip
-    return products, decays.weight, (minus, plus)
+    return products, (minus, plus)
 
 
 def generate_chunk(
@@ -123,13 +123,11 @@ def generate_chunk(
     radiated = np.flatnonzero(hard.v > 0)
     base = np.full(n, len(legs) - 2 + len(second), dtype=np.int64)
     base[radiated] += 1
-    weight = hard.weight
     last: list[Particles] = []
     if process.config.taus is not None:
-        products, tau_weight, taus = _tau_decays(process, hard, p_lab, lab, base, rng)
+        products, taus = _tau_decays(process, hard, p_lab, lab, base, rng)
         last.append(products)
         decayed |= set(taus)
-        weight = weight * tau_weight
     first = [
         _row(n, leg.pdg, 2 if i in decayed else 1, -1, p_lab[:, i]) for i, leg in enumerate(legs) if not leg.incoming
     ]
@@ -137,5 +135,5 @@ def generate_chunk(
     photon = Particles(
         radiated.astype(np.int64), 22 * ones, ones, -ones, lab.photon[radiated], np.zeros((len(radiated), 3))
     )
-    events = to_events(concatenate([*first, *second, photon, *last]), weight, chunk)
-    return GeneratedChunk(events, n, float(weight.sum()), float((weight**2).sum()), hard.tries)
+    events = to_events(concatenate([*first, *second, photon, *last]), hard.weight, chunk)
+    return GeneratedChunk(events, n, float(hard.weight.sum()), float((hard.weight**2).sum()), hard.tries)

@@ -128,7 +128,8 @@ class Effort:
         """Enough for two to four products."""
         simple = len(process.channels) <= 2
         if process.n_final == 2:
-            return Effort(3, 5_000, 40_000)
+            # the cross-section at small s' asks for fine bins at the end of the radiated energy
+            return Effort(3 if process.config.isr.radiator == "none" else 12, 5_000, 50_000)
         if process.n_final == 3:
             return Effort(3, 10_000, 60_000) if simple else Effort(5, 20_000, 100_000)
         hard = any(pair.pt_min > 0 for pair in process.region.pairs)
@@ -197,6 +198,8 @@ def adapt(process: Process, seed: int, effort: Effort | None = None) -> Gridpack
     w_max = overweight_limit(b, process.config.unweight.overweight_fraction)
     accepted = float(np.minimum(b, w_max).sum() / len(w))
     fraction = float(np.prod([d.branching_fraction.value for d in process.config.decays.values()] or [1.0]))
+    if process.tau_modes is not None:
+        fraction *= process.tau_modes.weight
     scale = fraction
     if process.config.normalisation is not None:
         scale *= process.config.normalisation.value / sigma

@@ -102,6 +102,7 @@ def _setting(process: Process, state: State, n: int, rng: np.random.Generator) -
         masses[wide.leg] = 1e-3 * wide.mass
     full = (1 << len(legs)) - 4
     least = float(np.max(process.region.least_mass(full, masses)))
+    least = max(least, sum(max(m, c.e_min) for m, c in zip(masses[2:], process.region.legs[2:], strict=True)))
     if process.config.isr.radiator != "none":
         isr = process.config.isr
         g = exponent(s, isr.exact_cos)
