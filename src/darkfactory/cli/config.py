@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 import click
 import yaml
 
 from darkfactory.cli.common import campaign_options, chosen_campaign
 from darkfactory.config.check import check_campaign
+from darkfactory.config.document import configuration_page, schema_text
 from darkfactory.config.resolve import Campaign, load_campaign
+from darkfactory.core.files import write_text
 
 __all__ = ["config"]
 
@@ -54,3 +57,26 @@ def diff(first: str, second: str, config_dir: str) -> None:
     one, two = (_resolved_text(load_campaign(n, config_dir=config_dir)).splitlines() for n in (first, second))
     for line in difflib.unified_diff(one, two, fromfile=first, tofile=second, lineterm="", n=2):
         click.echo(line)
+
+
+def _print_or_write(text: str, write: bool, place: Path) -> None:
+    if write:
+        write_text(place, text)
+        click.echo(f"{place} written")
+    else:
+        click.echo(text, nl=False)
+
+
+@config.command()
+@click.option("--write", is_flag=True, help="Write config/schema.json instead of printing.")
+@click.option("--config-dir", default="config", show_default=True, help="Folder of YAML files.")
+def schema(write: bool, config_dir: str) -> None:
+    """Print the JSON schema of all configuration files, generated from the typed models."""
+    _print_or_write(schema_text(), write, Path(config_dir) / "schema.json")
+
+
+@config.command()
+@click.option("--write", is_flag=True, help="Write docs/configuration.md instead of printing.")
+def docs(write: bool) -> None:
+    """Print the documentation page of all configuration files, generated from the typed models."""
+    _print_or_write(configuration_page(), write, Path("docs") / "configuration.md")

@@ -42,13 +42,13 @@ def _quantity(kind: str) -> BeforeValidator:
     return BeforeValidator(convert, json_schema_input_type=float | str)
 
 
-Luminosity = Annotated[float, _quantity("luminosity"), Field(gt=0, description="in /fb")]
-CrossSection = Annotated[float, _quantity("cross_section"), Field(ge=0, description="in fb")]
-Energy = Annotated[float, _quantity("energy"), Field(description="in GeV")]
-Length = Annotated[float, _quantity("length"), Field(description="in cm")]
-Angle = Annotated[float, _quantity("angle"), Field(description="in rad")]
-Time = Annotated[float, _quantity("time"), Field(description="in ns")]
-Memory = Annotated[float, _quantity("memory"), Field(gt=0, description="in bytes")]
+Luminosity = Annotated[float, _quantity("luminosity"), Field(gt=0, json_schema_extra={"unit": "/fb"})]
+CrossSection = Annotated[float, _quantity("cross_section"), Field(ge=0, json_schema_extra={"unit": "fb"})]
+Energy = Annotated[float, _quantity("energy"), Field(json_schema_extra={"unit": "GeV"})]
+Length = Annotated[float, _quantity("length"), Field(json_schema_extra={"unit": "cm"})]
+Angle = Annotated[float, _quantity("angle"), Field(json_schema_extra={"unit": "rad"})]
+Time = Annotated[float, _quantity("time"), Field(json_schema_extra={"unit": "ns"})]
+Memory = Annotated[float, _quantity("memory"), Field(gt=0, json_schema_extra={"unit": "bytes"})]
 
 
 class Tagged(StrictModel):
