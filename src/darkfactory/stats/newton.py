@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from darkfactory.stats.histfactory import Batch, Data, FloatArray
 from darkfactory.stats.likelihood import Evaluation, evaluate
@@ -91,6 +92,18 @@ def solve_damped(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: Flo
         # column-oriented back substitution: element-wise, hence the same bits for any batch
         x[:j] -= a[j, :j, None] * x[j]
     return np.ascontiguousarray((x * scale[:, None, :]).transpose(2, 0, 1))
+
+
+def _solve_lapack(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: FloatArray) -> FloatArray:
+    """The same for one positive definite matrix by LAPACK's Cholesky; anything else goes to :func:`solve_damped`."""
+    on = np.flatnonzero(active[0])
+    if len(h) == 1 and damping[0] == 0 and len(on):
+        factor, info = dpotrf(h[0][np.ix_(on, on)], lower=1)
+        if info == 0:
+            x = np.zeros_like(rhs)
+            x[0, on] = dpotrs(factor, rhs[0, on], lower=1)[0]
+            return x
+    return solve_damped(h, rhs, active, damping)
 
 
 def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -187,6 +200,7 @@ def fit(
     hi: FloatArray | None = None,
     tolerance: float = 1e-14,
     max_iterations: int = 200,
+    lapack: bool = False,
 ) -> Fit:
     """Minimise the negative log-likelihood of every window of a stack.
 
@@ -199,6 +213,8 @@ def fit(
         hi: upper bounds, likewise.
         tolerance: the Newton decrement (expected gain in -log L) at which a window is done.
         max_iterations: evaluations before a window is given up (``converged`` false).
+        lapack: for a single window: let LAPACK solve (faster, other last bits) and leave out the derivatives with
+            respect to the parameter of interest.
 
     Returns:
         The minima, in the order of the stack.
@@ -242,7 +258,8 @@ def fit(
             rhs = np.where(active, -e.gradient, 0.0)
             plain = state.damping == 0
             curved = _with_flat_directions(e.hessian, e.gradient, state.theta, lo_s, hi_s, active)
-            step = solve_damped(curved, rhs[:, :, None], active, state.damping)[:, :, 0]
+            solve = _solve_lapack if lapack else solve_damped
+            step = solve(curved, rhs[:, :, None], active, state.damping)[:, :, 0]
             decrement = 0.5 * _dot(rhs, step)
             proposal = np.minimum(np.maximum(state.theta + step, lo_s), hi_s)
             proposal = np.where(active, proposal, state.theta)
@@ -256,14 +273,13 @@ def fit(
         if leave.any():
             where = index[leave]
             final = _subset(e, leave)
-            curvature, tangent = _finish(m, final, active[leave], free_s[leave])
+            if not lapack:
+                out["curvature"][where], out["tangent"][where] = _finish(m, final, active[leave], free_s[leave])
             # the last step is known: taking it squares the remaining distance at no cost
             last = (done & inside)[leave]
             out["theta"][where] = np.where(last[:, None], proposal[leave], state.theta[leave])
             out["value"][where] = final.value - np.where(last, decrement[leave], 0.0)
             out["decrement"][where] = decrement[leave]
-            out["curvature"][where] = curvature
-            out["tangent"][where] = tangent
             if m.structure.poi >= 0:
                 # envelope theorem, carried along the last step
                 poi = m.structure.poi

@@ -183,7 +183,7 @@ class NewtonOptimizer:
         self._cache_size = cache
         self._serial = itertools.count()
         self._models: weakref.WeakKeyDictionary[Any, CompiledModel] = weakref.WeakKeyDictionary()
-        self._fits: dict[tuple[Any, ...], tuple[FloatArray, float]] = {}
+        self._fits: dict[tuple[Any, ...], tuple[FloatArray, Any, int]] = {}
 
     def compiled(self, model: Any) -> CompiledModel:
         """The kernel form of a pyhf model, compiled once.
@@ -237,15 +237,14 @@ class NewtonOptimizer:
         known = self._fits.get(key)
         if known is None:
             pars, evaluations = self._solve(compiled, values, start, bounds, fixed)
-            known = (pars, float(evaluations))
+            known = (pars, objective(pars, data, pdf)[0], evaluations)
             if len(self._fits) >= self._cache_size:
                 self._fits.clear()
             self._fits[key] = known
-        pars = known[0].copy()
-        value = objective(pars, data, pdf)[0]
+        pars, value = known[0].copy(), known[1]
         fields = {"x": pars, "fun": value, "success": True, "message": "Newton decrement below tolerance"}
-        result: dict[str, Any] = OptimizeResult()
-        result.update({**fields, "nfev": int(known[1]), "unc": None, "corr": None})
+        result: Any = OptimizeResult()
+        result.update({**fields, "nfev": known[2], "unc": None, "corr": None})
         returns: list[Any] = [pars]
         if return_fitted_val:
             returns.append(value)
@@ -267,12 +266,12 @@ class NewtonOptimizer:
         tried = []
         for begin in starts:
             pars, result = compiled.minimum(
-                values, begin, lo, hi, fixed, tolerance=self.tolerance, max_iterations=self.maxiter
+                values, begin, lo, hi, fixed, tolerance=self.tolerance, max_iterations=self.maxiter, lapack=True
             )
             if bool(result.converged[0]):
                 return pars, int(result.iterations[0])
             tried.append(float(result.decrement[0]))
         message = f"no Newton convergence: last decrements {tried}"
-        failure: dict[str, Any] = OptimizeResult()
+        failure: Any = OptimizeResult()
         failure.update({"success": False, "message": message, "x": start})
         raise pyhf.exceptions.FailedMinimization(failure)
