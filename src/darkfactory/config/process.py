@@ -6,6 +6,7 @@ up to collinear initial-state radiation.
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -79,7 +80,7 @@ class BiasConfig(StrictModel):
     @model_validator(mode="after")
     def _valid(self) -> BiasConfig:
         x = [p[0] for p in self.points]
-        if any(b <= a for a, b in zip(x, x[1:], strict=False)):
+        if any(b <= a for a, b in itertools.pairwise(x)):
             raise ValueError(f"points: observables {x} must increase")
         if any(p[1] <= 0 for p in self.points):
             raise ValueError("points: biases must be positive, or events there could not be weighted back")
@@ -99,7 +100,7 @@ class IsrConfig(StrictModel):
     photons: Literal["pt", "collinear"] = "pt"
     """Directions: the angular distribution at given energy, or along the beams."""
     exact_cos: float | None = Field(default=None, gt=0, lt=1)
-    """Photons with \\|cos\\| below this are in a matrix element (here or in another sample): the radiator makes only
+    """Photons with |cos| below this are in a matrix element (here or in another sample): the radiator makes only
     those outside, with its exponent reduced accordingly."""
 
 

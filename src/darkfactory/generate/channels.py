@@ -13,135 +13,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from darkfactory.generate.frames import (
-    boost_from,
-    boost_to,
-    least_t,
-    mass_squared,
-    modulus,
-    momentum_of,
-    polar,
-    rotate,
-)
-from darkfactory.generate.mappings import Map
+from darkfactory.generate.frames import boost_from, boost_to, least_t, modulus, momentum_of, polar, rotate
+from darkfactory.generate.invariants import Kinematics
 from darkfactory.generate.regions import Region
-from darkfactory.generate.topology import LegLike, Line, Node, Topology
+from darkfactory.generate.steps import Step, chain_steps, hard_variants
+from darkfactory.generate.topology import LegLike, Topology
 
-__all__ = ["Channel", "Kinematics", "Step", "make_channels"]
+__all__ = ["Channel", "make_channels"]
 
 Array = NDArray[np.float64]
 _EDGE = 1e-7
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """Splitting of a cluster or of the rest of the chain into ``a`` and ``b``."""
-
-    parent: int
-    a: int
-    b: int
-    side: int
-    """0: decay; 1: a leaves the line from leg 0; 2: a leaves the line from leg 1."""
-    left: int
-    """Legs that have left the line of leg 0 before."""
-    right: int
-    map_a: Map | None
-    map_b: Map | None
-    angle: Map
-    floor: float = 0.0
-    """Least -t, where another channel covers smaller ones."""
-    line2: float = 0.0
-    """Squared mass m2 of the t-channel line; the variable is m2 - t."""
-    soft: int = 0
-    """Leg whose energy, logarithmically, stands for the helicity angle: 1 for a, 2 for b, 0 for none."""
-
-
-class Kinematics:
-    """Invariants of a batch of events, computed once for all channels.
-
-    Args:
-        region: generation cuts.
-        legs: external particles.
-        s: squared masses of the hard process, shape (n,).
-        m2: squared masses of the legs, numbers or shape (n,).
-        p: momenta of the legs, (4, n) each, once they are known.
-    """
-
-    def __init__(
-        self,
-        region: Region,
-        legs: Sequence[LegLike],
-        s: Array,
-        m2: Sequence[float | Array],
-        p: Sequence[Array | None] | None = None,
-    ) -> None:
-        self.region, self.legs, self.s, self.m2 = region, legs, s, [np.broadcast_to(np.asarray(m), s.shape) for m in m2]
-        self.masses = [np.sqrt(m) for m in self.m2]
-        self.root = np.sqrt(s)
-        self.full = (1 << len(legs)) - 4
-        self.beam_e = self.root / 2
-        self.beam_k = np.sqrt(s / 4 - self.m2[0])
-        self._p: dict[int, Array] = {}
-        self._s: dict[int, Array] = {self.full: s}
-        self._k: dict[int, Array] = {}
-        self._low: dict[int, Array] = {}
-        if p is not None:
-            for i, x in enumerate(p):
-                if x is not None:
-                    self._p[1 << i] = x
-        for i, m in enumerate(self.m2):
-            self._s[1 << i] = m
-
-    def single(self, mask: int) -> int | None:
-        """Number of the leg if the mask has one only."""
-        return mask.bit_length() - 1 if mask & (mask - 1) == 0 else None
-
-    def p(self, mask: int) -> Array:
-        """Momentum (4, n)."""
-        if mask not in self._p:
-            last = 1 << (mask.bit_length() - 1)
-            self._p[mask] = self.p(mask ^ last) + self._p[last]
-        return self._p[mask]
-
-    def mass2(self, mask: int) -> Array:
-        """Invariant (n,)."""
-        if mask not in self._s:
-            self._s[mask] = mass_squared(self.p(mask))
-        return self._s[mask]
-
-    def k(self, mask: int) -> Array:
-        """Momentum's modulus (n,)."""
-        if mask not in self._k:
-            self._k[mask] = modulus(self.p(mask))
-        return self._k[mask]
-
-    def low(self, mask: int) -> Array:
-        """Least invariant of a cluster inside the cuts."""
-        if mask not in self._low:
-            least = np.broadcast_to(np.asarray(self.region.least_mass(mask, self.masses)), self.s.shape) ** 2
-            if mask.bit_count() == 2:
-                i, j = (mask & -mask).bit_length() - 1, mask.bit_length() - 1
-                for soft, other in ((i, j), (j, i)):
-                    cut = self.region.legs[soft].e_min
-                    if self.legs[soft].mass == 0 and cut > 0:
-                        # 2 E_soft (E - p) with E - p >= m^2 / sqrt(s)
-                        least = np.maximum(least, self.m2[other] * (1 + 2 * cut / self.root))
-            self._low[mask] = np.maximum(least, 1e-14 * self.s)
-        return self._low[mask]
-
-    def high(self, parent: int, s_parent: Array, a: int, b: int, least_b: Array) -> Array:
-        """Largest invariant of ``a`` in the splitting of ``parent`` to a and b."""
-        limit = (np.sqrt(s_parent) - np.sqrt(least_b)) ** 2
-        leg = self.single(b)
-        if leg is not None and (cut := self.region.legs[leg].e_min) > 0:
-            if parent == self.full:
-                limit = np.minimum(limit, s_parent + self.m2[leg] - 2 * self.root * cut)
-            elif self.legs[leg].mass == 0:
-                # E_lab <= E* sqrt(s)/M
-                limit = np.minimum(limit, s_parent * (1 - 2 * cut / self.root))
-        limit = np.minimum(limit, s_parent * (1 - 1e-12))
-        largest = self.region.largest_mass2(a)
-        return np.minimum(limit, largest) if np.isfinite(largest) else limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,7 +224,7 @@ class Channel:
             return np.asarray(pa[3] / kin.k(step.a))
         m = np.sqrt(s_par)
         if step.soft:
-            return pa[0] if step.soft == 1 else kin.p(step.b)[0]
+            return np.asarray(pa[0] if step.soft == 1 else kin.p(step.b)[0])
         slope = np.maximum(kin.k(step.parent) * ka, 1e-300)
         return np.asarray((m * pa[0] - kin.p(step.parent)[0] * (s_par + sa - sb) / (2 * m)) / slope)
 
@@ -411,80 +292,6 @@ def _other_side(kin: Kinematics, step: Step) -> bool:
     return kin.single(step.a) is None and kin.single(step.b) is not None
 
 
-def _invariant_map(node_mask: int, line: Line | None, sibling: int, legs: Sequence[LegLike]) -> Map | None:
-    if node_mask & (node_mask - 1) == 0:
-        return None
-    soft = sibling & (sibling - 1) == 0 and legs[sibling.bit_length() - 1].pdg == 22
-    if line is not None and line.width > 0:
-        return Map("bw", line.mass**2, line.mass * line.width)
-    if soft and line is None:
-        return Map("soft")
-    if soft and line is not None and line.mass == 0:
-        return Map("logit")
-    return Map("log", line.mass**2 if line is not None else 0.0)
-
-
-def _decays(node: Node, legs: Sequence[LegLike], region: Region, top: bool) -> list[Step]:
-    if not node.children:
-        return []
-    a, b = node.children
-    soft = 0
-    if not top:
-        for number, child in enumerate((a, b), start=1):
-            leg = child.mask.bit_length() - 1
-            if not child.children and legs[leg].pdg == 22 and region.legs[leg].e_min > 0:
-                soft = number
-    step = Step(
-        node.mask, a.mask, b.mask, 0, 0, 0,
-        _invariant_map(a.mask, a.line, b.mask, legs), _invariant_map(b.mask, b.line, a.mask, legs),
-        Map("log" if soft else "flat"), soft=soft,
-    )  # fmt: skip
-    return [step, *_decays(a, legs, region, False), *_decays(b, legs, region, False)]
-
-
-def _chain(topology: Topology, legs: Sequence[LegLike], region: Region) -> list[Step]:
-    clusters, lines = list(topology.clusters), list(topology.lines)
-    steps: list[Step] = []
-    left = right = 0
-    side = 1
-    while len(clusters) > 1:
-        a = clusters.pop(0) if side == 1 else clusters.pop()
-        line = lines.pop(0) if side == 1 else lines.pop()
-        b_mask = sum(c.mask for c in clusters)
-        b_line = clusters[0].line if len(clusters) == 1 else None
-        steps.append(
-            Step(
-                a.mask | b_mask, a.mask, b_mask, side, left, right,
-                _invariant_map(a.mask, a.line, b_mask, legs), _invariant_map(b_mask, b_line, a.mask, legs),
-                Map("log"), line2=line.mass**2,
-            )  # fmt: skip
-        )
-        left, right = (left | a.mask, right) if side == 1 else (left, right | a.mask)
-        side = 3 - side
-    top = len(topology.clusters) == 1
-    for cluster in topology.clusters:
-        steps += _decays(cluster, legs, region, top)
-    return steps
-
-
-def _floors(steps: list[Step], topology: Topology, region: Region) -> list[list[Step]]:
-    """Variants for a pair between two photon lines that must have transverse momentum: one of them is hard.
-
-    With q = p - p', -q^2 >= q_T^2, and the pair's momentum is the sum of both, so that one -t is at least
-    (pt_min/2)^2.
-    """
-    middle = sum(c.mask for c in topology.clusters[1:-1])
-    pt = max((p.pt_min for p in region.pairs if p.mask == middle), default=0.0)
-    photons = len(topology.lines) >= 2 and topology.lines[0].mass == 0 and topology.lines[-1].mass == 0
-    if not pt > 0 or not photons:
-        return [steps]
-    out = []
-    for hard in (0, 1):
-        floors = [dataclasses.replace(s, floor=pt * pt / 4) if i == hard else s for i, s in enumerate(steps)]
-        out.append(floors)
-    return out
-
-
 def make_channels(
     found: Sequence[Topology], representatives: Sequence[Topology], legs: Sequence[LegLike], region: Region
 ) -> tuple[Channel, ...]:
@@ -492,7 +299,7 @@ def make_channels(
     groups: dict[tuple[Topology, int], int] = {}
     out: dict[tuple[Step, ...], Channel] = {}
     for topology, representative in zip(found, representatives, strict=True):
-        for variant, steps in enumerate(_floors(_chain(topology, legs, region), topology, region)):
+        for variant, steps in enumerate(hard_variants(chain_steps(topology, legs, region), topology, region)):
             dims = sum(1 + (s.map_a is not None) + (s.map_b is not None) for s in steps)
             key = tuple(steps)
             if key not in out:

@@ -50,7 +50,9 @@ def _row(n: int, pdg: int, status: int, mother: int, p: Array, vertex: Array | N
     )  # fmt: skip
 
 
-def _two_body_decays(process: Process, p: Array, lab: ToLab, rng: np.random.Generator) -> tuple[list[Particles], set[int]]:
+def _two_body_decays(
+    process: Process, p: Array, lab: ToLab, rng: np.random.Generator
+) -> tuple[list[Particles], set[int]]:
     """Isotropic decays of legs; products follow all legs."""
     n, legs = len(p), process.amplitude.legs
     out: list[Particles] = []

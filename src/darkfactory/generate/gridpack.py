@@ -104,9 +104,21 @@ class Gridpack:
         missing += [k for k in ("alpha", "edges", "extra") if k not in arrays]
         if missing:
             raise InputError(f"gridpack lacks {missing}: it is of another version or damaged; adapt the process again")
-        scalars = {k: float(header[k]) for k in _SCALARS}
-        grids = {k: np.asarray(arrays[k], dtype=float) for k in ("alpha", "edges", "extra")}
-        return Gridpack(process=str(header["process"]), name=str(header["name"]), **scalars, **grids)
+        return Gridpack(
+            process=str(header["process"]),
+            name=str(header["name"]),
+            sigma_fb=float(header["sigma_fb"]),
+            sigma_err_fb=float(header["sigma_err_fb"]),
+            sigma_before_fb=float(header["sigma_before_fb"]),
+            sigma_before_err_fb=float(header["sigma_before_err_fb"]),
+            branching_fraction=float(header["branching_fraction"]),
+            w_max=float(header["w_max"]),
+            unit_fb=float(header["unit_fb"]),
+            efficiency=float(header["efficiency"]),
+            alpha=np.asarray(arrays["alpha"], dtype=float),
+            edges=np.asarray(arrays["edges"], dtype=float),
+            extra=np.asarray(arrays["extra"], dtype=float),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,7 @@ def accumulate(k: NDArray[np.int64], weight: Array, bins: int) -> Array:
         >>> accumulate(np.array([0, 0, 1]), np.array([1.0, 2.0, 3.0]), 2).tolist()
         [3.0, 3.0]
     """
-    return np.bincount(k, weights=weight, minlength=bins)
+    return np.asarray(np.bincount(k, weights=weight, minlength=bins), dtype=np.float64)
 
 
 def refine(edges: Array, contents: Array, damping: float = 1.0) -> Array:

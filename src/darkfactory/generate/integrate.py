@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.generate.bias import total_bias
-from darkfactory.generate.channels import Kinematics
 from darkfactory.generate.grids import accumulate, density, refine, stretch, uniform
+from darkfactory.generate.invariants import Kinematics
 from darkfactory.generate.mappings import Map
 from darkfactory.generate.process import Process
 from darkfactory.physics.beams import beam_momenta
@@ -28,8 +28,13 @@ _V_SOFT = 1e-8
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What adaptation changes: weights of the channel groups, (groups,); their grids, (groups, dims, bins + 1); grids of
-    the radiated energy and of a wide leg's mass, (2, bins + 1)."""  # noqa: D205
+    """What adaptation changes.
+
+    Attributes:
+        alpha: weights of the channel groups, (groups,).
+        edges: their grids, (groups, dims, bins + 1).
+        extra: grids of the radiated energy and of a wide leg's mass, (2, bins + 1).
+    """
 
     alpha: Array
     edges: Array
@@ -138,9 +143,7 @@ def _take(values: list[float | Array], where: NDArray[np.int64]) -> list[float |
     return [x if isinstance(x, float) else x[where] for x in values]
 
 
-def sample(
-    process: Process, state: State, n: int, rng: np.random.Generator, *, trail: bool = False
-) -> Batch:
+def sample(process: Process, state: State, n: int, rng: np.random.Generator, *, trail: bool = False) -> Batch:
     """Make ``n`` attempts.
 
     Args:

@@ -66,7 +66,7 @@ class Map:
         return np.asarray(np.clip(x, lo, hi))
 
     def invert(self, x: Array, lo: Array, hi: Array, top: Array) -> tuple[Array, Array]:
-        """u and dx/du of a value of the variable between the limits.
+        """The number u and dx/du of a value of the variable between the limits.
 
         Example:
             >>> one = np.ones(1)

@@ -32,7 +32,7 @@ def exponent(s: ArrayLike, inner_cos: float | None = None) -> Array:
 
     Args:
         s: squared energy in GeV^2.
-        inner_cos: photons with smaller \\|cos\\| are not counted.
+        inner_cos: photons with smaller |cos| are not counted.
 
     Example:
         >>> round(float(exponent(10.58**2)), 4), round(float(exponent(10.58**2, 0.95)), 4)
@@ -84,7 +84,7 @@ def photon_cosine(v: Array, s: Array, r: Array, outside: float | None = None) ->
         v: shares of s, shape (n,).
         s: squared energies in GeV^2, shape (n,).
         r: uniform numbers, shape (12, 2, n).
-        outside: photons with smaller \\|cos\\| are not made.
+        outside: photons with smaller |cos| are not made.
 
     Example:
         >>> rng = np.random.default_rng(1)
@@ -100,7 +100,8 @@ def photon_cosine(v: Array, s: Array, r: Array, outside: float | None = None) ->
     low = np.zeros_like(top) if outside is None else np.arctanh(beta * outside)
     out = np.zeros_like(v)
     todo = np.ones(len(v), dtype=bool)
-    for tries in r:
+    last = len(r) - 1
+    for number, tries in enumerate(r):
         side = np.where(tries[0] < 0.5, -1.0, 1.0)
         share = np.abs(2 * tries[0] - 1)
         y = low + (top - low) * share
@@ -109,6 +110,6 @@ def photon_cosine(v: Array, s: Array, r: Array, outside: float | None = None) ->
         den = 1 / np.cosh(y) ** 2
         keep = 1 - (v * v / 4 * den + (1 - v) * (1 - beta2) / den) / hard
         take = todo & (tries[1] < keep)
-        out = np.where(todo & (take | (tries is r[-1])), side * np.minimum(bc / beta, 1.0), out)
+        out = np.where(todo & (take | (number == last)), side * np.minimum(bc / beta, 1.0), out)
         todo &= ~take
     return out
