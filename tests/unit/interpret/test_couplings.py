@@ -80,5 +80,5 @@ def test_bands_hold_the_couplings_of_their_edges() -> None:
 def test_a_band_needs_an_uncertainty() -> None:
     band = {"label": "b", "delta_a_mu": {"value": 1e-9, "source": "published"}, "hypothesis": "zprime"}
     models = {"a": {"hypothesis": "zprime", "coupling": "g"}}
-    with pytest.raises(ConfigError, match="band 'b' needs delta_a_mu.uncertainty"):
+    with pytest.raises(ConfigError, match=r"band 'b' needs delta_a_mu\.uncertainty"):
         validate(InterpretationConfig, {"models": models, "bands": [band]})
