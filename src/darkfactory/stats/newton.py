@@ -144,6 +144,8 @@ class _State:
     theta: FloatArray
     evaluation: Evaluation
     damping: FloatArray
+    fraction: FloatArray
+    rejected: npt.NDArray[np.int64]
 
 
 def _subset(e: Evaluation, index: IntArray | BoolArray) -> Evaluation:
@@ -249,7 +251,7 @@ def fit(
     index: IntArray = np.arange(n)
     sub, sub_data = m, data
     lo_s, hi_s, free_s = lo, hi, free
-    state = _State(theta, evaluate(sub, sub_data, theta), np.zeros(n))
+    state = _State(theta, evaluate(sub, sub_data, theta), np.zeros(n), np.ones(n), np.zeros(n, dtype=np.int64))
     best_decrement = np.full(n, np.inf)
     for count in range(1, max_iterations + 1):
         e = state.evaluation
@@ -261,9 +263,10 @@ def fit(
             solve = _solve_lapack if lapack else solve_damped
             step = solve(curved, rhs[:, :, None], active, state.damping)[:, :, 0]
             decrement = 0.5 * _dot(rhs, step)
-            proposal = np.minimum(np.maximum(state.theta + step, lo_s), hi_s)
-            proposal = np.where(active, proposal, state.theta)
-            inside = (proposal == np.where(active, state.theta + step, state.theta)).all(axis=-1)
+            whole = np.where(active, state.theta + step, state.theta)
+            part = np.where(active, state.theta + state.fraction[:, None] * step, state.theta)
+            proposal = np.where(active, np.minimum(np.maximum(part, lo_s), hi_s), state.theta)
+            inside = (proposal == whole).all(axis=-1)
             gain = _dot(rhs, proposal - state.theta)
         # done when a full step would gain nothing; numbers at the edge of rounding stall at a tiny decrement
         stalled = plain & (decrement < 1e-10) & (decrement >= 0.25 * best_decrement)
@@ -297,7 +300,9 @@ def fit(
             keep: IntArray = np.flatnonzero(stay)
             sub, sub_data = sub.take(keep), sub_data.take(keep)
             lo_s, hi_s, free_s = lo_s[stay], hi_s[stay], free_s[stay]
-            state = _State(state.theta[stay], _subset(e, stay), state.damping[stay])
+            state = _State(
+                state.theta[stay], _subset(e, stay), state.damping[stay], state.fraction[stay], state.rejected[stay]
+            )
             proposal, gain, decrement = proposal[stay], gain[stay], decrement[stay]
             best_decrement, plain = best_decrement[stay], plain[stay]
             e = state.evaluation
@@ -308,11 +313,24 @@ def fit(
             good = np.isfinite(trial.value) & ((drop >= 1e-4 * gain) | ((gain < 1e-9) & (drop > -1e-9 - noise)))
             excellent = good & (drop >= 0.25 * gain)
         best_decrement = np.where(good & plain, np.minimum(best_decrement, decrement), best_decrement)
+        with np.errstate(all="ignore"):
+            # the minimum of the parabola through value, slope and trial
+            ideal = np.where(np.isfinite(trial.value), 0.5 * gain / (gain - drop), 0.25)
+        # first a shorter step in the same direction (valleys bend), then another direction
+        shorten = ~good & (state.rejected < 3)
+        turn = ~good & ~shorten
+        fraction = np.where(shorten, state.fraction * np.minimum(np.maximum(ideal, 0.1), 0.5), 1.0)
         grown = np.maximum(10 * state.damping, 1e-2)
         shrunk = np.where(state.damping > 1e-6, state.damping * 0.1, 0.0)
         eased = np.where(state.damping > 1e-2, shrunk, 0.0)
-        damping = np.where(good, np.where(excellent, eased, shrunk), grown)
-        state = _State(np.where(good[:, None], proposal, state.theta), _merge(good, trial, e), damping)
+        damping = np.where(good, np.where(excellent, eased, shrunk), np.where(turn, grown, state.damping))
+        state = _State(
+            np.where(good[:, None], proposal, state.theta),
+            _merge(good, trial, e),
+            damping,
+            fraction,
+            np.where(shorten, state.rejected + 1, 0),
+        )
     return Fit(
         gammas=gammas,
         converged=converged,
