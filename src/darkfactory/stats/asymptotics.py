@@ -28,7 +28,7 @@ def band_targets(cl: float) -> FloatArray:
 
     Example:
         >>> [round(float(v), 6) for v in band_targets(0.95)]
-        [1.051679, 1.412224, 1.959964, 2.73119, 3.656003]
+        [1.051763, 1.411994, 1.959964, 2.727185, 3.655984]
     """
     t = -np.array(BAND, dtype=float)
     # 1 - alpha Phi(-t) loses digits where the background fluctuates up; the mirrored quantile does not

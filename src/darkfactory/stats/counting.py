@@ -166,7 +166,7 @@ def counting_limits(
     Example:
         >>> result = counting_limits(3, CountingRates(np.array([1.0]), np.array([3.0])), 0.95)
         >>> round(result[0], 3), [round(v, 3) for v in result[1]]
-        (5.419, [2.996, 3.443, 5.419, 6.773, 9.085])
+        (5.395, [2.996, 3.643, 5.395, 7.663, 10.171])
     """
     observed = counting_limit(n, rates, cl)
     if observed is None:

@@ -359,7 +359,7 @@ def asymptotic_limits(m: Batch, cls: Sequence[float], *, data: Data | None = Non
         >>> _, batch = compile_workspace(spec)
         >>> result = asymptotic_limits(batch, [0.95])
         >>> round(float(result.observed[0, 0]), 4), round(float(result.expected[0, 0, 2]), 4)
-        (2.0856, 2.0856)
+        (2.0901, 2.0901)
     """
     observed = m.observed if data is None else data
     base = base_fits(m, observed)

@@ -68,7 +68,7 @@ def stock_limits(spec: Mapping[str, Any], cls: Sequence[float]) -> StockLimits:
         ...     "observations": [{"name": "sr", "data": [100.0]}], "version": "1.0.0",
         ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
         >>> round(stock_limits(spec, [0.95]).claims[0].observed, 3)
-        2.086
+        2.09
     """
     unit = _unit(spec)
     if not math.isfinite(unit):

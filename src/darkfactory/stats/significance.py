@@ -1,0 +1,256 @@
+"""Global significance of a scan: toys of whole scans that share their data, and Gross-Vitells beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri
+
+from darkfactory.core.errors import InputError
+from darkfactory.core.seeds import generator
+from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray, compile_workspaces
+from darkfactory.stats.newton import fit
+
+__all__ = ["ScanSignificance", "ScanToys", "gross_vitells", "scan_significance", "scan_toys", "upcrossings"]
+
+IntArray = npt.NDArray[np.intp]
+
+_ROWS = 256
+_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class ScanToys:
+    """Background-only scans: largest local significance and upcrossings of each; chunks add up.
+
+    Attributes:
+        z_max: (toys,).
+        crossings: upcrossings of the reference level (toys,).
+        failed: window fits that did not converge; they count as no excess.
+    """
+
+    z_max: FloatArray
+    crossings: FloatArray
+    failed: int = 0
+
+    def __add__(self, other: ScanToys) -> ScanToys:
+        """Merge two chunks."""
+        return ScanToys(
+            np.concatenate([self.z_max, other.z_max]),
+            np.concatenate([self.crossings, other.crossings]),
+            self.failed + other.failed,
+        )
+
+
+@dataclass(frozen=True)
+class ScanSignificance:
+    """Global significance of the largest local excess.
+
+    Attributes:
+        point: position of the largest excess in the scan.
+        z_local: its local significance.
+        p_global: fraction of background-only scans with an excess at least as large.
+        p_global_error: its statistical error (of one success if there is none).
+        z_global: the significance of ``p_global``, zero where it is above one half.
+        p_gross_vitells: from the mean number of upcrossings at a low level.
+        mean_upcrossings: that number.
+        toys: background-only scans.
+        failed: window fits that failed.
+    """
+
+    point: int
+    z_local: float
+    p_global: float
+    p_global_error: float
+    z_global: float
+    p_gross_vitells: float
+    mean_upcrossings: float
+    toys: int
+    failed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like form.
+
+        Example:
+            >>> ScanSignificance(3, 2.0, 0.2, 0.01, 0.84, 0.21, 1.5, 1000, 0).to_dict()["z_local"]
+            2.0
+        """
+        return dict(vars(self))
+
+
+def upcrossings(z: FloatArray, level: float) -> FloatArray:
+    """How often a scan's local significance crosses a level upwards, per scan.
+
+    Args:
+        z: local significances in scan order, (scans, points).
+        level: significance.
+
+    Example:
+        >>> upcrossings(np.array([[0.0, 1.0, 0.2, 0.9, 1.2]]), 0.5).tolist()
+        [2.0]
+    """
+    return np.asarray(((z[:, :-1] < level) & (z[:, 1:] >= level)).sum(axis=1), dtype=float)
+
+
+def gross_vitells(z_local: float, mean_upcrossings: float, level: float) -> float:
+    """Global p-value from upcrossings (Gross, Vitells, Eur. Phys. J. C 70 (2010) 525, eq. 5, one degree of freedom).
+
+    The expected number of excesses is turned into a probability, which the published bound is not.
+
+    Args:
+        z_local: largest local significance.
+        mean_upcrossings: mean number of upcrossings at ``level`` of background-only scans.
+        level: significance of that level.
+
+    Example:
+        >>> round(gross_vitells(3.0, 10.0, 0.5), 4)
+        0.119
+    """
+    number = float(ndtr(-z_local)) + mean_upcrossings * math.exp(-0.5 * (z_local**2 - level**2))
+    return -math.expm1(-number)
+
+
+def _window_data(m: Batch, bins: Sequence[IntArray], spectra: FloatArray, pulls: Mapping[str, FloatArray]) -> Data:
+    """Data of one window for many scans: its bins of the shared spectra, auxiliary data shared by parameter name."""
+    s = m.structure
+    n = len(spectra)
+    blocks = []
+    for block, b, where, observed in zip(s.blocks, m.blocks, bins, m.observed.blocks, strict=True):
+        aux = np.repeat(observed.g_aux, n, axis=0)
+        if block.gamma == "normal":
+            shared = pulls["bins"][:, where]
+            aux = np.where(b.g_hi[0] > b.g_lo[0], aux + b.g_width[0] * shared, aux)
+        blocks.append(BlockData(spectra[:, where], aux))
+    aux = np.repeat(m.observed.aux, n, axis=0)
+    for i, (name, kind) in enumerate(zip(s.names, s.kinds, strict=True)):
+        if kind == "normal" and not m.fixed[0, i]:
+            aux[:, i] += m.width[0, i] * pulls[name]
+    return Data(tuple(blocks), aux)
+
+
+def _local(m: Batch, data: Data) -> tuple[FloatArray, int]:
+    """Local significances of one window for many data sets."""
+    n = len(data.aux)
+    poi = m.structure.poi
+    z = np.zeros(n)
+    failed = 0
+    for first in range(0, n, _ROWS):
+        part = np.arange(first, min(first + _ROWS, n))
+        many, some = m.take(np.zeros(len(part), dtype=np.intp)), data.take(part)
+        loose, held = ~many.fixed, ~many.fixed
+        loose[:, poi], held[:, poi] = True, False
+        start = many.init.copy()
+        start[:, poi] = 0.0
+        null = fit(many, some, start, held, tolerance=_TOLERANCE)
+        # only where the slope at no signal points upwards is there an excess at all
+        up = np.flatnonzero(null.converged & (null.slope < 0))
+        failed += int((~null.converged).sum())
+        if not len(up):
+            continue
+        jump = np.where(null.curvature > 0, -null.slope / np.maximum(null.curvature, 1e-300), 0.0)[up]
+        begin = null.theta[up] + jump[:, None] * null.tangent[up]
+        begin[:, poi] = jump
+        high = many.hi[up].copy()
+        high[:, poi] = np.inf
+        free = fit(many.take(up), some.take(up), begin, loose[up], hi=high, tolerance=_TOLERANCE)
+        failed += int((~free.converged).sum())
+        with np.errstate(all="ignore"):
+            gain = np.where(free.converged, 2 * (null.value[up] - free.value), 0.0)
+        z[part[up]] = np.sqrt(np.maximum(gain, 0.0))
+    return z, failed
+
+
+def scan_toys(
+    specs: Sequence[Mapping[str, Any]],
+    bins: Sequence[Sequence[IntArray]],
+    spectrum: FloatArray,
+    toys: int,
+    *,
+    seed: int,
+    path: Sequence[str | int] = (),
+    level: float = 0.5,
+) -> ScanToys:
+    """Throw background-only scans: each toy is one spectrum that all windows look at.
+
+    Nuisance parameters of one name are one measurement: their auxiliary data are drawn once per toy.
+
+    Args:
+        specs: complete workspaces in scan order.
+        bins: per workspace and channel (in alphabetical order), the bins of the shared spectrum that it looks at.
+        spectrum: expected background counts of the shared spectrum.
+        toys: number of scans.
+        seed: campaign seed.
+        path: place in the seed tree; different chunks have different paths.
+        level: reference significance for the upcrossings.
+
+    Returns:
+        The scans' largest significances and upcrossings.
+
+    Raises:
+        InputError: a workspace that the engine does not take, or bins that do not fit its channels.
+    """
+    groups, refused = compile_workspaces(specs)
+    if refused:
+        first = min(refused)
+        raise InputError(f"workspace {first} of the scan has no batched fit ({refused[first]}); leave it out")
+    rng = generator(seed, *path)
+    spectra = rng.poisson(spectrum, (toys, len(spectrum))).astype(float)
+    names = sorted(
+        {
+            n
+            for g in groups
+            for n, k in zip(g.batch.structure.names, g.batch.structure.kinds, strict=True)
+            if k == "normal"
+        }
+    )
+    pulls = {"bins": rng.normal(size=(toys, len(spectrum))), **{name: rng.normal(size=toys) for name in names}}
+    z = np.zeros((toys, len(specs)))
+    failed = 0
+    for group in groups:
+        for i, position in enumerate(group.positions):
+            m = group.batch.take(np.array([i]))
+            sizes = [len(b) for b in bins[position]]
+            wanted = [block.nbins for block in m.structure.blocks]
+            if sizes != wanted:
+                raise InputError(f"window {position} of the scan has channels of {wanted} bins, {sizes} were given")
+            z[:, position], lost = _local(m, _window_data(m, bins[position], spectra, pulls))
+            failed += lost
+    return ScanToys(z.max(axis=1), upcrossings(z, level), failed)
+
+
+def scan_significance(z_observed: FloatArray, toys: ScanToys, level: float = 0.5) -> ScanSignificance:
+    """Global significance of the largest local excess of a scan.
+
+    Args:
+        z_observed: local significances in scan order.
+        toys: background-only scans of the same windows.
+        level: the level of their upcrossings.
+
+    Example:
+        >>> t = ScanToys(np.array([1.0, 2.5, 1.5, 3.1]), np.array([1.0, 2.0, 1.0, 2.0]))
+        >>> scan_significance(np.array([0.3, 2.0, 1.0]), t).p_global
+        0.5
+    """
+    z_observed = np.asarray(z_observed, dtype=float)
+    best = int(np.argmax(z_observed))
+    z = float(z_observed[best])
+    n = len(toys.z_max)
+    above = int((toys.z_max >= z).sum())
+    p = above / n
+    mean = float(toys.crossings.mean())
+    return ScanSignificance(
+        point=best,
+        z_local=z,
+        p_global=p,
+        p_global_error=math.sqrt(max(above, 1) * max(n - above, 1) / n) / n,
+        z_global=0.0 if p >= 0.5 else float(-ndtri(max(p, 1 / n))),
+        p_gross_vitells=gross_vitells(z, mean, level),
+        mean_upcrossings=mean,
+        toys=n,
+        failed=toys.failed,
+    )
