@@ -16,7 +16,7 @@ __all__ = ["HardEvents", "unweighted"]
 
 Array = NDArray[np.float64]
 _LARGEST = 20_000
-_PATIENCE = 2_000
+_PATIENCE = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def unweighted(process: Process, gridpack: Gridpack, n_events: int, rng: np.rand
         parts.append((batch.p[keep], batch.e_her[keep], batch.e_ler[keep], batch.v[keep], weight[keep]))
         found += int(keep.sum())
         tries += size
-        if tries > _PATIENCE * expected + 1_000_000:
+        if tries > _PATIENCE * expected + 50_000:
             raise RunError(
                 f"process {process.config.name}: {found} of {n_events} events after {tries} attempts, "
                 f"the gridpack promised an efficiency of {gridpack.efficiency:.3g}; adapt it again"
