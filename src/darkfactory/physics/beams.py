@@ -118,7 +118,13 @@ def cm_to_lab(p: Array, electron: Array, positron: Array) -> Array:
 
 
 def rotate_about_shortest(p: Array, axis: Array) -> Array:
-    """Rotate (n, legs, 4) so that z goes to ``axis`` (n, 3) by the shortest way, as in the nominal frame."""
+    """Rotate (n, legs, 4) so that z goes to ``axis`` (n, 3) by the shortest way, as in the nominal frame.
+
+    Example:
+        >>> along_z = np.array([[[1.0, 0.0, 0.0, 1.0]]])
+        >>> rotate_about_shortest(along_z, np.array([[0.6, 0.0, 0.8]])).round(12)
+        array([[[1. , 0.6, 0. , 0.8]]])
+    """
     n = axis / np.sqrt(np.sum(axis * axis, axis=-1, keepdims=True))
     if np.any(n[:, 2] < -0.5):
         return rotate_from_z(p, np.broadcast_to(n[:, None, :], (*p.shape[:-1], 3)))
