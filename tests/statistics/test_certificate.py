@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pyhf
 import pytest
 
 from darkfactory.config.statistics import CertificateConfig, StatisticsConfig
-from darkfactory.stats import histfactory
+from darkfactory.stats import histfactory, optimizer
 from darkfactory.stats.certificate import Claim, certify, rescaled
 from darkfactory.stats.examples import bump_window, counting_window, template_window
 from darkfactory.stats.histfactory import UnsupportedModel, compile_workspace
@@ -53,11 +55,25 @@ def test_a_limit_that_is_off_by_a_permille_fails(which: str) -> None:
     assert certificate["cls_deviation"] > 1e-4
 
 
+def leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bug that the design study fell into: a normsys reaches a sample that it does not belong to."""
+    right = histfactory._compile_model
+
+    def wrong(channels: list, *rest: object) -> object:
+        channels = copy.deepcopy(list(channels))
+        signal, background = channels[0]["samples"][:2]
+        background["modifiers"] += [m for m in signal["modifiers"] if m["type"] == "normsys"]
+        return right(channels, *rest)
+
+    monkeypatch.setattr(histfactory, "_compile_model", wrong)
+    monkeypatch.setattr(optimizer, "_compile_model", wrong)
+
+
 def test_a_compiler_bug_is_caught_by_pyhf_s_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both the engine and the optimiser in the certificate are wrong the same way: values alone could agree."""
-    spec = bump_window(2, injected=2.0)
+    spec = counting_window(15, 10.0, 0.3, signal=3.0, signal_error=0.1)
     honest = claims_of(spec)[0]
-    monkeypatch.setattr(histfactory, "_CODE4", 1.3 * histfactory._CODE4)
+    leak(monkeypatch)
     wrong = claims_of(spec)[0]
     assert wrong.observed != pytest.approx(honest.observed, rel=1e-4)
     certificate = certify(spec, [wrong], [], CertificateConfig())
@@ -73,8 +89,8 @@ def test_a_compiler_bug_is_caught_by_pyhf_s_gradient(monkeypatch: pytest.MonkeyP
 
 
 def test_without_fallback_a_failed_certificate_publishes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = bump_window(2, injected=2.0)
-    monkeypatch.setattr(histfactory, "_CODE4", 1.3 * histfactory._CODE4)
+    spec = counting_window(15, 10.0, 0.3, signal=3.0, signal_error=0.1)
+    leak(monkeypatch)
     config = StatisticsConfig(cls=(0.95,), certificate=CertificateConfig(fallback=False))
     record = compute_limits([WorkspaceInput("m0p50000", "alp", {"mass_gev": 0.5}, spec)], config)[0]
     assert record.status == "fit_failed"

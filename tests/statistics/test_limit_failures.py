@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from darkfactory.config.statistics import LintConfig, StatisticsConfig
+from darkfactory.config.statistics import CertificateConfig, LintConfig, StatisticsConfig
 from darkfactory.core.errors import InputError
 from darkfactory.records.limits import LimitRecord
 from darkfactory.stats.examples import bump_window, counting_window, template_window
@@ -64,7 +64,7 @@ def test_extreme_yields_never_give_nan() -> None:
     for events in (0.3, 2.0, 1e3, 1e6):
         for injected in (0.0, 5.0):
             spec = bump_window(int(events) % 97, events=events, injected=injected, bins=25)
-            record = record_of(spec, method="asymptotic")
+            record = record_of(spec, method="asymptotic", certificate=CertificateConfig(stock_significance=100.0))
             statuses.append(record.status)
             json.dumps(record.to_dict(), allow_nan=False)
     assert statuses == ["ok"] * 8

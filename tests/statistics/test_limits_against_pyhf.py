@@ -53,9 +53,9 @@ def two_channels() -> dict:
 
 WORKSPACES = {
     "A": bump_window(1),
-    "A with signal": bump_window(2, injected=2.0),
-    "A at 30 events": bump_window(3, events=30.0),
-    "B": template_window(1, bins=10),
+    "A with signal": bump_window(2, injected=2.0, bins=20),
+    "A at 30 events": bump_window(3, events=30.0, bins=16),
+    "B": template_window(1, bins=6),
     "C": plane_window(1, shape=(6, 4)),
     "D": counting_window(12, 10.0, 0.1, signal_error=0.05),
     "all modifiers": two_channels(),
@@ -74,7 +74,7 @@ def test_limits_are_roots_of_stock_pyhf(kind: str) -> None:
         for j, cl in enumerate(LEVELS):
             observed, _, _ = window.hypotest(float(result.observed[0, j]))
             assert observed / (1 - cl) == pytest.approx(1, abs=1e-6)
-            for k in (0, 2, 4) if j == 0 else (1, 3):
+            for k in (0, 3) if j == 0 else (2,):
                 _, band, _ = window.hypotest(float(result.expected[0, j, k]))
                 assert band[k] / (1 - cl) == pytest.approx(1, abs=1e-6)
 

@@ -148,7 +148,9 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None) -> BaseF
         second = fit(m.take(again), data.take(again), null.theta[again], _free(m, True)[again], hi=_bounds(m)[again])
         free = _replace(free, again, second)
     with np.errstate(all="ignore"):
-        q0 = np.maximum(2 * (null.value - free.value), 0.0)
+        # a best fit at the bound is no excess, whatever the last digits of two minima say
+        excess = free.theta[:, poi] > 0
+        q0 = np.where(excess, np.maximum(2 * (null.value - free.value), 0.0), 0.0)
         sigma = np.where(free.curvature > 0, 1 / np.sqrt(np.maximum(free.curvature, 1e-300)), np.inf)
     ok = null.converged & free.converged
     return BaseFits(null, free, q0, sigma, estimate, asimov(m, null.theta, null.gammas), ok)
