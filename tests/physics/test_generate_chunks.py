@@ -169,6 +169,7 @@ def test_lost_efficiency_is_an_error(mumu_gamma: tuple[Process, Gridpack]) -> No
         ("mumu_gamma", {"cuts": {"legs": []}}, {}, "e_cms_min of gamma"),
         ("gamma_alp", {"decays": {"a": {"products": ["mu-", "mu+"]}}}, {"m_a": 0.2}, "cannot decay"),
         ("uds", {}, {}, "engine 'pythia'"),
+        ("four_muon", {"max_orders": {"NP": 2}}, {"m_Zp": 3.0, "g_Zp": 0.1}, "can be real but has no width"),
     ],
 )
 def test_impossible_processes(name: str, change: dict[str, object], parameters: dict[str, float], message: str) -> None:

@@ -105,6 +105,23 @@ def _single_photon(diagrams: Sequence[DiagramLike], full: int) -> bool:
     return True
 
 
+def _check_poles(amplitude: Amplitude, sqrts: float, where: str) -> None:
+    """An internal particle that can be real needs a width."""
+    masses = [leg.mass for leg in amplitude.legs]
+    total = sum(masses[2:])
+    for diagram in amplitude.diagrams:
+        for line in diagram.propagators:
+            if line.mask & 2 or line.width > 0:
+                continue
+            inside = sum(m for i, m in enumerate(masses) if line.mask >> i & 1)
+            if inside * (1 + 1e-9) < line.mass < sqrts - (total - inside):
+                raise ConfigError(
+                    f"internal {line.particle} of {line.mass:.5g} GeV can be real but has no width: the cross-section "
+                    "is infinite; give it a width or name it in exclude_internal",
+                    where=where,
+                )
+
+
 def build_process(
     process: ProcessConfig,
     model: ModelConfig,
@@ -152,6 +169,7 @@ def build_process(
             "choose lighter ones",
             where=where,
         )
+    _check_poles(amplitude, sqrts, f"{where}.exclude_internal")
     region = make_region(process.cuts, legs)
     n_final = len(legs) - 2
     if n_final > 2:

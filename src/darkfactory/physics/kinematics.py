@@ -35,9 +35,7 @@ def dot(a: Array, b: Array) -> Array:
         >>> float(dot(np.array([2.0, 0, 0, 1]), np.array([3.0, 0, 0, 1])))
         5.0
     """
-    return np.asarray(
-        a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1] - a[..., 2] * b[..., 2] - a[..., 3] * b[..., 3]
-    )
+    return np.asarray(a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1] - a[..., 2] * b[..., 2] - a[..., 3] * b[..., 3])
 
 
 def momentum(p: Array) -> Array:
@@ -245,9 +243,7 @@ def rotate_from_z(p: Array, axis: Array) -> Array:
     return np.stack([p[..., 0] + 0 * x1, cf * x1 - sf * p[..., 2], sf * x1 + cf * p[..., 2], z1], axis=-1)
 
 
-def two_body(
-    parent: Array, m1: ArrayLike, m2: ArrayLike, cos_th: ArrayLike, azimuth: ArrayLike
-) -> tuple[Array, Array]:
+def two_body(parent: Array, m1: ArrayLike, m2: ArrayLike, cos_th: ArrayLike, azimuth: ArrayLike) -> tuple[Array, Array]:
     """Two-body decay with helicity angles: the polar angle is relative to the parent's flight direction.
 
     Args:

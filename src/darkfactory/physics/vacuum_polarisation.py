@@ -27,7 +27,7 @@ def _tag(value: float) -> Tagged:
 
 HADRONIC: tuple[tuple[float, Tagged, Tagged, Tagged], ...] = (
     (0.7, _tag(0.0), _tag(0.0023092), _tag(3.9925370)),
-    (2.0, _tag(0.0), _tag(0.0023333), _tag(4.2191779)),
+    (2.0, _tag(0.0), _tag(0.0022333), _tag(4.2191779)),
     (4.0, _tag(0.0), _tag(0.0024402), _tag(3.2496684)),
     (10.0, _tag(0.0), _tag(0.0027340), _tag(2.0995092)),
     (math.inf, _tag(0.0010485), _tag(0.0029431), _tag(1.0)),
