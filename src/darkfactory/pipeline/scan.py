@@ -38,7 +38,7 @@ def finish(request: Mapping[str, Any]) -> None:
     failed_certificates = []
     for r in records:
         status[r["status"]] = status.get(r["status"], 0) + 1
-        if r["status"] == "ok" and r["certificate"] and not r["certificate"].get("ok", True):
+        if r["status"] == "ok" and r["certificate"] and not r["certificate"].get("passed", True):
             failed_certificates.append(r["point"])
     first = records[0]["cl"] if records else None
     narrow = [r for r in records if r["cl"] == first and "width" not in parse_point(r["point"])]
