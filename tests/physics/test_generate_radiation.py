@@ -128,3 +128,22 @@ def test_polar_angle_follows_the_electron() -> None:
     c = cm[:, 3] / cm[:, 0]
     assert np.mean(c**2) == pytest.approx(0.4, abs=0.015)
     assert abs(np.mean(c)) < 0.03
+
+
+def test_collinear_photons() -> None:
+    process = registry("mumu", {"isr": {"photons": "collinear"}}, beams=Beams(7.004, 4.002, 0.0415))
+    chunk = generate_chunk(process, adapt(process, 1, Effort(6, 5_000, 20_000)), 500, generator(1, "x"), 0)
+    photon = chunk.events.particles[chunk.events.particles.pdg == 22]
+    lab = np.stack([ak.to_numpy(ak.flatten(photon[k])) for k in ("e", "px", "py", "pz")], axis=-1)
+    cm = process.beams.frame.to_cm(lab)
+    hard = cm[:, 0] > 1e-3
+    assert hard.sum() > 100
+    assert np.allclose(np.abs(cm[hard, 3]), cm[hard, 0], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "fb", "error"), [("eta_gamma", 4.5, 1.2), ("etap_gamma", 5.4, 0.8)])
+def test_meson_and_photon_as_measured(name: str, fb: float, error: float) -> None:
+    """BaBar, PRD 74 (2006) 012002: Born cross-sections, the vacuum polarisation in them."""
+    process = registry(name, {"isr": {"radiator": "none"}}, beams=SYMMETRIC)
+    pack = adapt(process, 1)
+    assert pack.sigma_fb / pack.branching_fraction == pytest.approx(fb, abs=error / 2)

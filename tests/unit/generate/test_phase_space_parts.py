@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from darkfactory.config.process import BiasConfig, LegCut, ProcessConfig, ProcessCuts
 from darkfactory.core.seeds import generator
 from darkfactory.generate.bias import make_biases, total_bias
-from darkfactory.generate.gridpack import overweight_limit
+from darkfactory.generate.gridpack import Gridpack, overweight_limit
 from darkfactory.generate.grids import accumulate, density, refine, stretch, uniform
 from darkfactory.generate.mappings import Map
 from darkfactory.generate.regions import make_region
@@ -63,6 +63,16 @@ def test_overweight_limit() -> None:
     # e^-x of an exponential distribution
     assert limit == pytest.approx(np.log(1000), rel=0.1)
     assert overweight_limit(np.zeros(3), 1e-3) == 0.0
+
+
+def test_a_cross_section_that_moves_is_flagged() -> None:
+    def pack(before: float) -> Gridpack:
+        grids = np.ones(1), np.ones((1, 1, 2)), np.ones((2, 2))
+        return Gridpack("d", "p", 10.0, 0.3, before, 0.4, 1.0, 1.0, 1.0, 1.0, *grids)
+
+    assert pack(12.4).deviation == pytest.approx(4.8)
+    assert pack(12.4).suspicious
+    assert not pack(11.9).suspicious
 
 
 def legs() -> list[SimpleNamespace]:
