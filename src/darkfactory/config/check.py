@@ -65,10 +65,10 @@ def check_campaign(campaign: Campaign) -> list[str]:
     periods = load_periods(library.root / "periods.yaml")
     for name, sample in campaign.samples.items():
         process: dict[str, Any] = library.get("processes", sample.process)
-        validate(ProcessConfig, process, file=str(library.path("processes", sample.process)))
-        if process.get("model"):
+        entry = validate(ProcessConfig, process, file=str(library.path("processes", sample.process)))
+        if entry.engine == "tree":
             validate(
-                ModelConfig, library.get("models", process["model"]), file=str(library.path("models", process["model"]))
+                ModelConfig, library.get("models", entry.model), file=str(library.path("models", entry.model))
             )
         detector = str(library.path("detectors", sample.detector))
         validate(DetectorConfig, library.get("detectors", sample.detector), file=detector)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
+from darkfactory.config.load import validate
 from darkfactory.config.points import parse_point
+from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.core.digest import code_digest
 from darkfactory.pipeline.layout import path
@@ -79,9 +81,10 @@ class Planner:
             "axes": dict(config.axes),
             "parameters": dict(config.parameters),
         }
-        if process.get("engine", "tree") == "tree":
-            spec["model"] = library.get("models", process["model"])
-            if process.get("taus") is not None:
+        entry = validate(ProcessConfig, process, file=str(library.path("processes", config.process)))
+        if entry.engine == "tree":
+            spec["model"] = library.get("models", entry.model)
+            if entry.taus is not None:
                 spec["tau_decays"] = library.file("tau_decays.yaml")
         return spec
 

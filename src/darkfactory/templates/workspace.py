@@ -156,6 +156,22 @@ def _histosys(name: str, low: Sequence[float], high: Sequence[float]) -> dict[st
     return {"name": name, "type": "histosys", "data": {"lo_data": list(low), "hi_data": list(high)}}
 
 
+def _norm_and_shape(
+    name: str, nominal: Sequence[float], low: Sequence[float], high: Sequence[float]
+) -> list[dict[str, Any]]:
+    """A variation as a factor and a shape of unchanged norm under one parameter.
+
+    The factor is interpolated exponentially: a loss probability that is known to a factor of a hundred neither
+    makes an expectation negative nor grows linearly beyond one standard deviation.
+    """
+    total = float(sum(nominal))
+    factors = [float(sum(v)) / total if total > 0 else 1.0 for v in (low, high)]
+    if not all(f > 0 for f in factors):
+        return [_histosys(name, low, high)]
+    shapes = [[v / f for v in varied] for varied, f in zip((low, high), factors, strict=True)]
+    return [_normsys(name, *factors), _histosys(name, *shapes)]
+
+
 _LUMI = {"name": "lumi", "type": "lumi", "data": None}
 
 
@@ -167,12 +183,11 @@ def _signal_sample(t: PointTemplate, factor: float, config: TemplatesConfig) -> 
     modifiers += [_log_normal(n, v) for n, v in sizes.items()]
     # a size given in the configuration stands for the nuisance's variation columns
     modifiers += [_normsys(n, low, high) for n, (low, high) in sorted(t.signal_norms.items()) if n not in sizes]
-    modifiers += [
-        _histosys(n, [v * factor for v in low], [v * factor for v in high])
-        for n, (low, high) in sorted(t.signal_shapes.items())
-        if n not in sizes
-    ]
-    return {"name": "signal", "data": [v * factor for v in t.signal], "modifiers": modifiers}
+    nominal = [v * factor for v in t.signal]
+    for n, (low, high) in sorted(t.signal_shapes.items()):
+        if n not in sizes:
+            modifiers += _norm_and_shape(n, nominal, [v * factor for v in low], [v * factor for v in high])
+    return {"name": "signal", "data": nominal, "modifiers": modifiers}
 
 
 def _background_sample(
@@ -197,11 +212,9 @@ def _background_sample(
         modifiers.append(_log_normal(f"norm_{name}", relative))
     sizes = {**systematics.background, **settings.systematics}
     modifiers += [_log_normal(n, v.value) for n, v in sorted(sizes.items())]
-    modifiers += [
-        _histosys(n, low, high)
-        for n, (low, high) in sorted(t.variations.items())
-        if config.uses_column(n) and n not in sizes
-    ]
+    for n, (low, high) in sorted(t.variations.items()):
+        if config.uses_column(n) and n not in sizes:
+            modifiers += _norm_and_shape(n, t.data, low, high)
     if config.staterror and any(t.errors):
         modifiers.append({"name": f"staterror_{channel}", "type": "staterror", "data": list(t.errors)})
     return {"name": name, "data": list(t.data), "modifiers": modifiers}, parameters
