@@ -9,10 +9,10 @@ import click
 import yaml
 
 from darkfactory.cli.common import campaign_options, chosen_campaign
-from darkfactory.config.check import check_campaign
 from darkfactory.config.document import configuration_page, schema_text
 from darkfactory.config.resolve import Campaign, load_campaign
 from darkfactory.core.files import write_text
+from darkfactory.pipeline.plan import Planner
 
 __all__ = ["config"]
 
@@ -36,7 +36,10 @@ def _resolved_text(campaign: Campaign) -> str:
 def check(campaign: str | None, config_dir: str, settings: tuple[str, ...]) -> None:
     """Read and validate everything that a campaign uses."""
     resolved = chosen_campaign(campaign, config_dir, settings)
-    for line in check_campaign(resolved):
+    # compiling selections and menus needs the array packages, which --help must not wait for
+    from darkfactory.pipeline.preflight import preflight
+
+    for line in preflight(Planner(resolved)):
         click.echo(line)
     click.echo(f"campaign {resolved.config.campaign}: {len(resolved.searches)} results, all well")
 

@@ -28,19 +28,19 @@ class Load:
     bytes: float = 0.0
 
 
-def _samples(plan: Planner) -> Iterator[tuple[str, list[str], list[tuple[str, str]]]]:
-    """Every sample with its blocks and the (search, dataset) that read it; none for samples of rates only."""
+def _samples(plan: Planner) -> Iterator[tuple[str, list[str], list[dict[str, str]]]]:
+    """Every sample with its blocks and the search and dataset that read it; none for samples of rates only."""
     campaign = plan.campaign
     for sample in campaign.samples:
-        users: list[tuple[str, str]] = []
+        users: list[dict[str, str]] = []
         blocks: dict[str, None] = {}
         for (search, dataset), config in campaign.searches.items():
             w = {"search": search, "dataset": dataset}
             if sample in config.backgrounds:
-                users.append((search, dataset))
+                users.append(w)
                 blocks["all"] = None
             if sample in plan.signals(w).values():
-                users.append((search, dataset))
+                users.append(w)
                 blocks.update(dict.fromkeys(plan.blocks(w)))
         yield sample, list(blocks) or ["all"], users
 
@@ -49,7 +49,6 @@ def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
     campaign = plan.campaign
     for sample, blocks, users in _samples(plan):
         process = campaign.samples[sample].process
-        periods = {campaign.searches[u].data.period for u in users}
         for block in blocks:
             points = len(campaign.block_points(sample, block))
             events = float(points * campaign.events(sample))
@@ -57,16 +56,15 @@ def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
             yield one
             yield replace(one, stage="generate", events=events)
             yield replace(one, stage="simulate", events=events)
-            if not users:
+            # a block may lie outside the mass range of one of the datasets
+            readers = [w for w in users if block == "all" or block in plan.blocks(w)]
+            if not readers:
                 continue
             yield replace(one, stage="skim", events=events)
             skimmed = costs.of("skim").passed(events)
-            for _ in periods:
+            for _ in {plan.period(w) for w in readers}:
                 yield replace(one, stage="trigger", events=skimmed)
-            for search, dataset in users:
-                w = {"search": search, "dataset": dataset}
-                if block != "all" and block not in plan.blocks(w):
-                    continue
+            for _ in readers:
                 yield replace(one, stage="preselect", events=skimmed)
                 yield replace(one, stage="select", events=costs.of("preselect").passed(skimmed))
 

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
 from darkfactory.config.load import validate
+from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
 from darkfactory.config.points import parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign

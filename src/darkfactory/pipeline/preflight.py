@@ -1,0 +1,40 @@
+"""Everything about a campaign that can be checked before anything runs."""
+
+from __future__ import annotations
+
+from darkfactory.config.check import check_campaign
+from darkfactory.config.load import validate
+from darkfactory.config.selection import SelectionConfig
+from darkfactory.config.trigger import TriggerMenu
+from darkfactory.core.errors import ConfigError
+from darkfactory.pipeline.network import multivariate_config
+from darkfactory.pipeline.plan import Planner
+from darkfactory.select.cuts import compile_selection
+from darkfactory.select.multivariate import check_multivariate
+from darkfactory.trigger.menu import compile_menu
+
+__all__ = ["preflight"]
+
+
+def preflight(plan: Planner) -> list[str]:
+    """Validate every file, then compile selections, multivariate steps and trigger menus.
+
+    Returns:
+        One line per thing that was checked.
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    done = check_campaign(plan.campaign)
+    for (search, dataset), config in plan.campaign.searches.items():
+        file = str(plan.campaign.library.path("searches", search))
+        try:
+            selection = validate(SelectionConfig, config.selection, where=f"selection ({dataset})")
+            compiled = compile_selection(selection)
+            if config.network is not None:
+                check_multivariate(multivariate_config(config.network), selection.candidate)
+        except ConfigError as error:
+            raise ConfigError(error.message, where=error.where, file=file) from error
+        done.append(f"selection {search}/{dataset}: {len(compiled.cuts)} cuts")
+        compile_menu(validate(TriggerMenu, plan.menu(config.data.period), where="menu"))
+    return done
