@@ -39,7 +39,7 @@ def test_jobs_points_and_events_are_those_of_the_campaign(project: Path, loads: 
     campaign = load_campaign("tiny")
     alp = len(campaign.points("alp_3gamma", "belle2_445pb", "alp"))
     zprime = len(campaign.points("zprime_invisible", "belle2_80fb", "zprime"))
-    backgrounds = 4 + 3
+    backgrounds = len({b for config in campaign.searches.values() for b in config.backgrounds})
     assert loads["generate"].jobs == backgrounds + 2
     assert loads["generate"].events == 100 * (alp + zprime) + 1000 * backgrounds
     assert loads["limits"] == Load("limits", 2, alp + zprime, 0.0, "", loads["limits"].seconds)
