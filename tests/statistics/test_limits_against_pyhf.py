@@ -52,7 +52,7 @@ def two_channels() -> dict:
 
 
 WORKSPACES = {
-    "A": bump_window(1),
+    "A": bump_window(1, bins=25),
     "A with signal": bump_window(2, injected=2.0, bins=20),
     "A at 30 events": bump_window(3, events=30.0, bins=16),
     "B": template_window(1, bins=6),
