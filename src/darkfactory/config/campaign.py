@@ -62,6 +62,8 @@ class CampaignConfig(StrictModel):
     """Folder of published tables to compare with; what is not there is left out of figures."""
     look_elsewhere_toys: int = Field(default=0, ge=0)
     """Toys of the whole scan for the global significance; 0: only Gross-Vitells."""
+    external: tuple[str, ...] = ()
+    """External samples that can be asked for besides those that searches use as backgrounds: data, for instance."""
     trigger_rates: dict[str, TriggerRates] = Field(default_factory=dict)
     """Periods whose menu's rates are worked out, and from which samples."""
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.interpretation import InterpretationConfig
+from darkfactory.config.library import Library
 from darkfactory.config.load import validate
 from darkfactory.config.model import ModelConfig
+from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import load_periods, period_menu
 from darkfactory.config.points import parse_point
 from darkfactory.config.process import ProcessConfig
@@ -52,6 +54,13 @@ def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: s
                 )
 
 
+def _process(library: Library, name: str) -> None:
+    process: dict[str, Any] = library.get("processes", name)
+    entry = validate(ProcessConfig, process, file=str(library.path("processes", name)))
+    if entry.engine == "tree":
+        validate(ModelConfig, library.get("models", entry.model), file=str(library.path("models", entry.model)))
+
+
 def check_campaign(campaign: Campaign) -> list[str]:
     """Validate every section of every search, sample and menu that a campaign uses.
 
@@ -64,18 +73,18 @@ def check_campaign(campaign: Campaign) -> list[str]:
     library, done = campaign.library, []
     periods = load_periods(library.root / "periods.yaml")
     for name, sample in campaign.samples.items():
-        process: dict[str, Any] = library.get("processes", sample.process)
-        entry = validate(ProcessConfig, process, file=str(library.path("processes", sample.process)))
-        if entry.engine == "tree":
-            validate(
-                ModelConfig, library.get("models", entry.model), file=str(library.path("models", entry.model))
-            )
+        if sample.external is not None:
+            origin = f"ntuples {', '.join(sample.external.files)}"
+            name_map(library, sample.external.map, where=f"{name}.external.map")
+        else:
+            origin = f"process {sample.process}"
+            _process(library, sample.process)
         detector = str(library.path("detectors", sample.detector))
         validate(DetectorConfig, library.get("detectors", sample.detector), file=detector)
         validate(SimulateOptions, sample.simulate, file=str(library.root / "samples.yaml"), where=f"{name}.simulate")
         for skim in sample.skims:
             validate(SkimConfig, library.get("skims", skim), file=str(library.path("skims", skim)))
-        done.append(f"sample {name}: process {sample.process}, detector {sample.detector}")
+        done.append(f"sample {name}: {origin}, detector {sample.detector}")
     for (search, dataset), config in campaign.searches.items():
         file = str(library.path("searches", search))
         for section, model in _SECTIONS.items():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, model_validator
 
 from darkfactory.config.base import Source, StrictModel
+from darkfactory.config.library import Library
+from darkfactory.config.load import read_yaml, validate
+from darkfactory.core.errors import ConfigError
 
-__all__ = ["NameGroup", "NtupleMapConfig"]
+__all__ = ["NameGroup", "NtupleMapConfig", "name_map"]
 
 
 class NameGroup(StrictModel):
@@ -64,3 +69,21 @@ class NtupleMapConfig(StrictModel):
     def names(self) -> dict[str, str]:
         """All names: framework's variable to our column."""
         return {n: c for g in self.groups.values() for n, c in g.names.items()}
+
+
+def name_map(library: Library, name: str, *, where: str = "map") -> NtupleMapConfig:
+    """A name map by its name in config/ntuples, or by the path of a file.
+
+    Raises:
+        ConfigError: no such map, or a wrong one.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return validate(NtupleMapConfig, read_yaml(Path(name)), file=name)
+    if name not in library.names("ntuples"):
+        known = ", ".join(library.names("ntuples"))
+        raise ConfigError(
+            f"unknown name map {name!r}; there are: {known}; or give the path of a YAML file",
+            where=where,
+            file=str(library.root / "samples.yaml"),
+        )
+    return validate(NtupleMapConfig, library.get("ntuples", name), file=str(library.path("ntuples", name)))

@@ -148,6 +148,8 @@ def load_campaign(
     for period, rates in config.trigger_rates.items():
         _choose(rates.samples, list(catalogue), f"trigger_rates.{period}.samples", where)
         used += rates.samples
+    _choose(config.external, list(catalogue), "external", where)
+    used += config.external
     samples = {
         s: validate(SampleConfig, catalogue[s], file=str(library.root / "samples.yaml"), where=s)
         for s in sorted(set(used))
@@ -155,7 +157,40 @@ def load_campaign(
     _choose(list(config.events.samples), list(catalogue), "events.samples", where)
     for s, sample in samples.items():
         file_name = str(library.root / "samples.yaml")
-        _choose([sample.process], library.names("processes"), f"{s}.process", file_name)
+        if sample.external is None:
+            _choose([sample.process], library.names("processes"), f"{s}.process", file_name)
         _choose([sample.detector], library.names("detectors"), f"{s}.detector", file_name)
         _choose(sample.skims, library.names("skims"), f"{s}.skims", file_name)
+    _check_external(config, samples, searches, where)
     return Campaign(config, library, samples, searches)
+
+
+def _check_external(
+    config: CampaignConfig,
+    samples: Mapping[str, SampleConfig],
+    searches: Mapping[tuple[str, str], SearchConfig],
+    where: str,
+) -> None:
+    """External samples are where the workflow can use them."""
+    for s in config.external:
+        if samples[s].external is None:
+            raise ConfigError(f"{s!r} is generated, not external; leave it out", where="external", file=where)
+    users = [(f"searches/{n}.yaml", "backgrounds", c.backgrounds) for (n, _), c in searches.items()]
+    users += [(where, f"trigger_rates.{p}.samples", r.samples) for p, r in config.trigger_rates.items()]
+    for file, path, names in users:
+        for s in names:
+            external = samples[s].external
+            if external is not None and external.kind == "data":
+                raise ConfigError(
+                    f"{s!r} is data; only simulation has a cross-section. Name it in the campaign's external",
+                    where=path,
+                    file=file,
+                )
+    for (n, _), c in searches.items():
+        for name, h in c.hypotheses.items():
+            if samples[h.sample].external is not None:
+                raise ConfigError(
+                    f"{h.sample!r} is external; signals are generated point by point, give a sample with a process",
+                    where=f"hypotheses.{name}.sample",
+                    file=f"searches/{n}.yaml",
+                )

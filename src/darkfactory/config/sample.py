@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from darkfactory.config.base import StrictModel
+from darkfactory.config.external import ExternalConfig
 
 __all__ = ["SampleConfig"]
 
 
 class SampleConfig(StrictModel):
-    """One generated sample. Backgrounds belong to an experiment, not to a search, and are made once."""
+    """One sample, generated or external. Backgrounds belong to an experiment, not to a search, and are made once."""
 
-    process: str
-    """Name of a file in config/processes."""
+    process: str = ""
+    """Name of a file in config/processes, for generated samples."""
+    external: ExternalConfig | None = None
+    """ROOT ntuples in place of a process: they enter at the skim."""
     detector: str
     """Name of a file in config/detectors."""
     axes: dict[str, str] = Field(default_factory=dict)
@@ -28,3 +31,11 @@ class SampleConfig(StrictModel):
     """Loose preselections, of config/skims; an event is kept if it passes one of them."""
     label: str = ""
     """Text for figures."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> SampleConfig:
+        if bool(self.process) == (self.external is not None):
+            raise ValueError("a sample has a process (generated) or external (ntuples), one of them")
+        if self.external is not None and (self.axes or self.parameters or self.simulate):
+            raise ValueError("external samples have no axes, parameters or simulate: nothing is generated")
+        return self

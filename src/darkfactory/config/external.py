@@ -1,0 +1,102 @@
+"""Samples that come as ROOT ntuples: which files, which objects their rows hold, and what normalises them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from darkfactory.config.base import CrossSection, Luminosity, StrictModel
+
+__all__ = ["CollectionConfig", "CollectionsConfig", "ExternalConfig", "Recipe", "Threshold"]
+
+
+class Threshold(StrictModel):
+    """A decision on a column of the ntuple; a missing value (NaN) decides no."""
+
+    column: str = Field(min_length=1)
+    """Our name of the column, as in the name map."""
+    above: float | None = None
+    """Yes if the value is larger."""
+    below: float | None = None
+    """Yes if the value is smaller; with ``above``: a window."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Threshold:
+        if self.above is None and self.below is None:
+            raise ValueError(f"column {self.column!r} needs above, below or both")
+        return self
+
+
+Recipe = str | bool | int | float | Threshold
+"""Where a field comes from: a column of the ntuple, a decision on one, or a constant."""
+
+
+class CollectionConfig(StrictModel):
+    """Where the objects of one kind are."""
+
+    tree: str = Field(min_length=1)
+    """Name of the tree. Trees of several particle lists are joined by experiment, run and event."""
+    prefixes: tuple[str, ...] = ()
+    """Daughters of a candidate tree, ``[mu0, mu1]`` for branches ``mu0_px``, ``mu1_px``: each is one object a row.
+    None: the row itself is the object."""
+    columns: dict[str, Recipe] = Field(default_factory=dict)
+    """Field of the event schema to where it comes from; names of columns are without the prefix. Fields that are
+    not given have defaults, see docs/howto-own-ntuples.md."""
+
+
+class CollectionsConfig(StrictModel):
+    """The objects of an event. What is not given is absent from every event."""
+
+    tracks: CollectionConfig | None = None
+    """Charged particles."""
+    clusters: CollectionConfig | None = None
+    """Calorimeter clusters; photons."""
+    klm_clusters: CollectionConfig | None = None
+    """Clusters of the muon system."""
+
+    @model_validator(mode="after")
+    def _some(self) -> CollectionsConfig:
+        if not self.given():
+            raise ValueError("give at least one of tracks, clusters, klm_clusters")
+        return self
+
+    def given(self) -> dict[str, CollectionConfig]:
+        """The collections that are there."""
+        every = {"tracks": self.tracks, "clusters": self.clusters, "klm_clusters": self.klm_clusters}
+        return {name: value for name, value in every.items() if value is not None}
+
+    def trees(self) -> list[str]:
+        """Names of the trees, each once."""
+        return list(dict.fromkeys(c.tree for c in self.given().values()))
+
+
+class ExternalConfig(StrictModel):
+    """Events that come as ROOT ntuples in place of a process: data, or somebody's simulation."""
+
+    files: tuple[str, ...] = Field(min_length=1)
+    """Paths, patterns (``ntuples/*.root``) or folders, relative to the folder that the workflow works in."""
+    map: str = "basf2"
+    """Name map: a name in config/ntuples, or the path of a YAML file of that kind."""
+    kind: Literal["data", "simulation"]
+    """Recorded data, or simulated events with a cross-section."""
+    cross_section: CrossSection | None = None
+    """Of the simulated process, before any selection."""
+    luminosity: Luminosity | None = None
+    """Of data: what they were recorded with. Of simulation: what the generated events correspond to, in place of
+    the cross-section."""
+    n_generated: int | None = Field(default=None, gt=0)
+    """Simulated events before any selection; by default the events in the files. Only events that left rows are in
+    an ntuple, so give it."""
+    collections: CollectionsConfig
+    """How rows become tracks and clusters."""
+
+    @model_validator(mode="after")
+    def _normalised(self) -> ExternalConfig:
+        if self.kind == "simulation" and (self.cross_section is None) == (self.luminosity is None):
+            raise ValueError("kind: simulation needs one of cross_section and luminosity")
+        if self.kind == "data" and (self.cross_section is not None or self.n_generated is not None):
+            raise ValueError("kind: data has neither cross_section nor n_generated; every event has weight 1")
+        if self.cross_section is not None and self.cross_section <= 0:
+            raise ValueError("cross_section must be above 0")
+        return self
