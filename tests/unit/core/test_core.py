@@ -16,7 +16,7 @@ from darkfactory.core.units import parse_quantity
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"x": 1})
-    with pytest.raises(RuntimeError, match="broken"), atomic_path(path) as tmp:
+    with pytest.raises(RuntimeError, match="broken"), atomic_path(path) as tmp:  # noqa: PT012 - what is tested
         tmp.write_text("half")
         raise RuntimeError("broken")
     assert json.loads(path.read_text()) == {"x": 1}
@@ -32,7 +32,7 @@ def test_missing_and_damaged_json_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file; run the stage"):
         read_json(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(InputError, match="not valid JSON .* delete it and rerun"):
+    with pytest.raises(InputError, match=r"not valid JSON .* delete it and rerun"):
         read_json(tmp_path / "bad.json")
 
 
