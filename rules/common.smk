@@ -24,6 +24,9 @@ CAMPAIGN = PLAN.name
 # imported by the workers at their start, so that the first chunks do not wait for it
 WARM = ("generate", "simulate", "skim", "trigger", "preselect", "model", "limits")
 LOG = "logs/{campaign}/"
+EXTERNAL = PLAN.external_samples()
+# which samples a rule makes; (?!) matches nothing
+GENERATED = "|".join(s for s in PLAN.campaign.samples if s not in EXTERNAL) or "(?!)"
 SAMPLE_LOG = LOG + "samples/{sample}/{block}/"
 ANALYSIS_LOG = LOG + "{search}/{dataset}/"
 

@@ -6,6 +6,8 @@ rule simulate:
         truth=PATTERNS["truth"],
     output:
         manifest=PATTERNS["reco"],
+    wildcard_constraints:
+        sample=GENERATED,
     log:
         SAMPLE_LOG + "simulate.log",
     benchmark:

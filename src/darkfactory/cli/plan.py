@@ -51,11 +51,16 @@ def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
         process = campaign.samples[sample].process
         for block in blocks:
             points = len(campaign.block_points(sample, block))
-            events = float(points * campaign.events(sample))
+            # how many events ntuples hold is known when they are read: n_generated is the most
+            external = campaign.samples[sample].external
+            events = float(points * campaign.events(sample) if external is None else external.n_generated or 0)
             one = Load("integrate", 1, points, 0.0, process)
-            yield one
-            yield replace(one, stage="generate", events=events)
-            yield replace(one, stage="simulate", events=events)
+            if external is None:
+                yield one
+                yield replace(one, stage="generate", events=events)
+                yield replace(one, stage="simulate", events=events)
+            else:
+                yield replace(one, stage="ingest", events=events)
             # a block may lie outside the mass range of one of the datasets
             readers = [w for w in users if block == "all" or block in plan.blocks(w)]
             if not readers:

@@ -6,13 +6,17 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from darkfactory.config.external import ExternalConfig
 from darkfactory.config.load import validate
+from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
 from darkfactory.config.points import parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.core.digest import code_digest
+from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.layout import path
+from darkfactory.store.sources import list_files
 
 __all__ = ["Planner", "stage_code", "tagged"]
 
@@ -74,6 +78,8 @@ class Planner:
 
     def _process(self, sample: str) -> dict[str, Any]:
         library, config = self.campaign.library, self.campaign.samples[sample]
+        if config.external is not None:
+            raise ConfigError("this sample is external: it has no process to generate", where=sample)
         process = library.get("processes", config.process)
         spec = {
             "process": process,
@@ -102,6 +108,33 @@ class Planner:
         config = self.campaign.samples[w["sample"]]
         detector = self.campaign.library.get("detectors", config.detector)
         return self._base(w) | {"detector": detector, "options": dict(config.simulate)}
+
+    def ingest(self, w: Wildcards) -> dict[str, Any]:
+        """Reconstructed events of an external sample."""
+        external = self._external(w["sample"])
+        library = self.campaign.library
+        names = name_map(library, external.map, where=f"{w['sample']}.external.map")
+        detector = library.get("detectors", self.campaign.samples[w["sample"]].detector)
+        return self._base(w) | {
+            "external": external.model_dump(mode="json"),
+            "map": names.model_dump(mode="json"),
+            "acceptance": detector["acceptance"],
+            "chunk": self.campaign.config.execution.chunk,
+        }
+
+    def ntuples(self, sample: str) -> list[str]:
+        """Files of an external sample."""
+        return list_files(self._external(sample).files)
+
+    def _external(self, sample: str) -> ExternalConfig:
+        external = self.campaign.samples[sample].external
+        if external is None:
+            raise ConfigError("this sample is generated: it has a process, not external", where=sample)
+        return external
+
+    def external_samples(self) -> list[str]:
+        """Names of the samples that come as ntuples."""
+        return [name for name, sample in self.campaign.samples.items() if sample.external is not None]
 
     def skim(self, w: Wildcards) -> dict[str, Any]:
         """Skimmed events of a block."""
@@ -268,6 +301,8 @@ class Planner:
         assumed: dict[str, list[dict[str, Any]]] = {}
         for sample in self.campaign.samples.values():
             for kind, name in (("detectors", sample.detector), ("processes", sample.process)):
+                if not name:
+                    continue
                 assumed[f"{kind}/{name}"] = tagged(library.get(kind, name), "assumed")
         for (search, dataset), resolved in self.campaign.searches.items():
             assumed[f"searches/{search}, {dataset}"] = tagged(resolved.model_dump(mode="json"), "assumed")

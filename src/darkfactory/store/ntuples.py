@@ -31,6 +31,7 @@ __all__ = [
     "is_simulation",
     "open_ntuple",
     "read_ntuple",
+    "tree_columns",
 ]
 
 log = logging.getLogger(__name__)
@@ -188,6 +189,18 @@ def open_ntuple(path: str | Path, tree: str, name_map: NameMap) -> NtupleInfo:
     if info.all_nan:
         log.warning("%s: columns %s have no value in any row", where, _list(info.all_nan))
     return info
+
+
+def tree_columns(path: str | Path, tree: str, name_map: NameMap) -> tuple[dict[str, str | None], int]:
+    """Columns of a tree, each with the column of the map that it is an instance of, and the number of rows.
+
+    Values are not looked at: for files that were examined, or of which there are many.
+
+    Raises:
+        InputError: missing, foreign, truncated or badly closed file; no such tree.
+    """
+    with _open_tree(path, tree) as t:
+        return match_branches([b.name for b in t.branches], name_map)[1], int(t.num_entries)
 
 
 def _list(names: Sequence[str], most: int = 40) -> str:

@@ -1,0 +1,28 @@
+"""External ROOT ntuples: they enter at the skim."""
+
+
+def ntuples_of_sample(wildcards):
+    """Files of an external sample."""
+    return PLAN.ntuples(wildcards.sample)
+
+
+rule ingest:
+    input:
+        ntuples=ntuples_of_sample,
+    output:
+        manifest=PATTERNS["reco"],
+    wildcard_constraints:
+        sample="|".join(EXTERNAL) or "(?!)",
+    log:
+        SAMPLE_LOG + "ingest.log",
+    benchmark:
+        SAMPLE_LOG.replace("logs/", "logs/benchmarks/", 1) + "ingest.tsv"
+    threads: 1
+    params:
+        stage="ingest",
+        spec=spec_of("ingest"),
+        code=stage_code("ingest"),
+    message:
+        "ingest {wildcards.sample}"
+    script:
+        "../workflow/scripts/stage.py"
