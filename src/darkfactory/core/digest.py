@@ -51,12 +51,20 @@ def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     return h.hexdigest()[:16]
 
 
+@functools.cache
+def _folders(package: str) -> tuple[Path, ...]:
+    spec = importlib.util.find_spec(package)
+    return tuple(Path(p) for p in (spec.submodule_search_locations or ())) if spec is not None else ()
+
+
 def _source(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+    """File of a module, found without importing anything: a search by name would import the parents."""
+    package, *parts = module.split(".")
+    for folder in _folders(package):
+        for file in (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py")):
+            if parts and file.is_file():
+                return file
+    return None
 
 
 @functools.cache
