@@ -3,6 +3,7 @@
 import os
 import sys
 
+from darkfactory.config.check import check_campaign
 from darkfactory.config.resolve import load_campaign
 from darkfactory.core.errors import DarkfactoryError
 from darkfactory.execute.run import ENVIRONMENT, start_cluster
@@ -17,6 +18,7 @@ try:
             overrides=[config.get("overrides") or {}],
         )
     )
+    check_campaign(PLAN.campaign)
 except DarkfactoryError as error:
     sys.exit(f"error: {error}")
 

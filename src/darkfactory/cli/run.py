@@ -12,6 +12,7 @@ import click
 import yaml
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, default_campaign, find_dataset
+from darkfactory.config.check import check_campaign
 from darkfactory.config.load import deep_merge, parse_override
 from darkfactory.core.digest import digest_value
 from darkfactory.core.errors import RunError, UserError
@@ -58,6 +59,7 @@ def run(
 ) -> None:  # fmt: skip
     """Run a campaign, a search, or the TARGETS (paths of results)."""
     resolved = chosen_campaign(campaign, config_dir, settings)
+    check_campaign(resolved)
     wanted = list(targets)
     if search is not None:
         for s, d in resolved.searches:

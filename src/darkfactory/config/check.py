@@ -14,7 +14,7 @@ from darkfactory.config.load import validate
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import load_periods, period_menu
-from darkfactory.config.points import parse_point
+from darkfactory.config.points import expand_grid, parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.config.selection import SelectionConfig
@@ -43,8 +43,9 @@ def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: st
 
 def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: str) -> None:
     config = campaign.searches[search, dataset]
-    for hypothesis in config.hypotheses:
-        for point in campaign.points(search, dataset, hypothesis):
+    for hypothesis, entry in config.hypotheses.items():
+        # the whole grid: a dataset's mass range must not hide a mass that nothing can produce
+        for point in expand_grid(entry.grids[campaign.config.grid]):
             mass = parse_point(point)["mass"]
             if not 0 < mass < sqrts:
                 raise ConfigError(
