@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from darkfactory.config.base import CrossSection, Luminosity, StrictModel
 
@@ -28,7 +29,14 @@ class Threshold(StrictModel):
         return self
 
 
-Recipe = str | bool | int | float | Threshold
+def _sort(value: Any) -> str:
+    # one sort is tried only, so that an error is about what was meant
+    return "decision" if isinstance(value, Mapping | Threshold) else "value"
+
+
+Recipe = Annotated[
+    Annotated[Threshold, Tag("decision")] | Annotated[str | bool | int | float, Tag("value")], Discriminator(_sort)
+]
 """Where a field comes from: a column of the ntuple, a decision on one, or a constant."""
 
 

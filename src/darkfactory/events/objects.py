@@ -147,7 +147,8 @@ def field_recipes(
             absent.append(f"{name} ({' or '.join(str(_column(_with_prefix(prefix, t))) for t in tries)})")
         else:
             found[name] = field.otherwise
-            if tries:
+            # data have no truth
+            if tries and field is not _TRUTH_PDG:
                 filled.append(f"{kind}.{name}")
     if absent:
         raise InputError(
