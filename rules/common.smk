@@ -19,6 +19,8 @@ try:
         )
     )
     check_campaign(PLAN.campaign)
+    # files of external samples; what is missing is told before anything runs
+    NTUPLES = {sample: PLAN.ntuples(sample) for sample in PLAN.external_samples()}
 except DarkfactoryError as error:
     sys.exit(f"error: {error}")
 
@@ -26,9 +28,9 @@ CAMPAIGN = PLAN.name
 # imported by the workers at their start, so that the first chunks do not wait for it
 WARM = ("generate", "simulate", "skim", "trigger", "preselect", "model", "limits")
 LOG = "logs/{campaign}/"
-EXTERNAL = PLAN.external_samples()
 # which samples a rule makes; (?!) matches nothing
-GENERATED = "|".join(s for s in PLAN.campaign.samples if s not in EXTERNAL) or "(?!)"
+EXTERNAL = "|".join(NTUPLES) or "(?!)"
+GENERATED = "|".join(s for s in PLAN.campaign.samples if s not in NTUPLES) or "(?!)"
 SAMPLE_LOG = LOG + "samples/{sample}/{block}/"
 ANALYSIS_LOG = LOG + "{search}/{dataset}/"
 

@@ -3,7 +3,7 @@
 
 def ntuples_of_sample(wildcards):
     """Files of an external sample."""
-    return PLAN.ntuples(wildcards.sample)
+    return NTUPLES[wildcards.sample]
 
 
 rule ingest:
@@ -12,7 +12,7 @@ rule ingest:
     output:
         manifest=PATTERNS["reco"],
     wildcard_constraints:
-        sample="|".join(EXTERNAL) or "(?!)",
+        sample=EXTERNAL,
     log:
         SAMPLE_LOG + "ingest.log",
     benchmark:

@@ -24,8 +24,10 @@ def preflight(plan: Planner) -> list[str]:
 
     Raises:
         ConfigError: the first thing that is wrong.
+        InputError: files of an external sample are missing.
     """
     done = check_campaign(plan.campaign)
+    done += [f"sample {s}: {len(plan.ntuples(s))} files" for s in plan.external_samples()]
     for (search, dataset), config in plan.campaign.searches.items():
         file = str(plan.campaign.library.path("searches", search))
         try:
