@@ -11,12 +11,12 @@ rule ingest:
         ntuples=ntuples_of_sample,
     output:
         manifest=PATTERNS["reco"],
-    wildcard_constraints:
-        sample=EXTERNAL,
     log:
         SAMPLE_LOG + "ingest.log",
     benchmark:
         SAMPLE_LOG.replace("logs/", "logs/benchmarks/", 1) + "ingest.tsv"
+    wildcard_constraints:
+        sample=EXTERNAL,
     threads: 1
     params:
         stage="ingest",

@@ -6,12 +6,12 @@ rule simulate:
         truth=PATTERNS["truth"],
     output:
         manifest=PATTERNS["reco"],
-    wildcard_constraints:
-        sample=GENERATED,
     log:
         SAMPLE_LOG + "simulate.log",
     benchmark:
         SAMPLE_LOG.replace("logs/", "logs/benchmarks/", 1) + "simulate.tsv"
+    wildcard_constraints:
+        sample=GENERATED,
     threads: 1
     params:
         stage="simulate",
