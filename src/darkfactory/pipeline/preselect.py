@@ -34,6 +34,9 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     kept = line_weight(columns["l1"], menu, "l1", choice.l1) * line_weight(columns["hlt"], menu, "hlt", choice.hlt)
     if choice.plateau is not None:
         kept = kept * choice.plateau.value
+    if item["meta"].get("data") == "real":
+        # recorded events were triggered: they count as they are
+        kept = np.ones_like(kept)
     columns["weight_untriggered"] = columns["weight"]
     columns["weight"] = columns["weight"] * kept
     lines = {
