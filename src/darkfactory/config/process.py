@@ -68,9 +68,12 @@ class ProcessCuts(StrictModel):
 class BiasConfig(StrictModel):
     """A factor of the rate at which events are generated; events carry its inverse in their weight."""
 
-    observable: Literal["pt_pair", "m2_recoil", "mass_pair", "cos_missing", "e_leg", "cos_leg"]
+    observable: Literal[
+        "pt_pair", "m2_recoil", "mass_pair", "cos_missing", "e_leg", "cos_leg", "m2_total_recoil", "theta_lab_leg"
+    ]
     """Of the pair: transverse momentum, recoil mass squared, invariant mass, cosine of the recoil's direction; of the
-    first leg: energy, cosine."""
+    first leg: energy, cosine. With radiated photon and beams: ``m2_total_recoil``, what recoils against the pair
+    altogether, and ``theta_lab_leg``, polar angle in the laboratory in degrees."""
     legs: tuple[str, ...] = Field(min_length=1, max_length=2)
     """Names of the legs."""
     points: tuple[tuple[float, float], ...] = Field(min_length=2)
@@ -84,7 +87,7 @@ class BiasConfig(StrictModel):
             raise ValueError(f"points: observables {x} must increase")
         if any(p[1] <= 0 for p in self.points):
             raise ValueError("points: biases must be positive, or events there could not be weighted back")
-        needed = 1 if self.observable in ("e_leg", "cos_leg") else 2
+        needed = 1 if self.observable in ("e_leg", "cos_leg", "theta_lab_leg") else 2
         if len(self.legs) != needed:
             raise ValueError(f"legs: {self.observable} needs {needed} of them, not {list(self.legs)}")
         return self

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.config.process import BiasConfig
+from darkfactory.core.errors import InputError
+from darkfactory.generate.radiation import ToLab
 from darkfactory.generate.topology import LegLike
+from darkfactory.physics.kinematics import mass2
 
-__all__ = ["Bias", "make_biases", "total_bias"]
+__all__ = ["Bias", "make_biases", "needs_lab", "total_bias"]
 
 Array = NDArray[np.float64]
+_LAB = frozenset({"m2_total_recoil", "theta_lab_leg"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,15 +29,26 @@ class Bias:
     x: tuple[float, ...]
     log_b: tuple[float, ...]
 
-    def value(self, p: Sequence[Array | None], root: Array) -> Array:
-        """The observable, in GeV, GeV^2 or 1.
+    def value(self, p: Sequence[Array | None], root: Array, lab: ToLab | None = None) -> Array:
+        """The observable, in GeV, GeV^2, degrees or 1.
 
         Args:
             p: momenta of the legs, (4, n), in the hard process's rest frame.
             root: mass of the hard process, (n,).
+            lab: radiation and beams, for observables that see them.
+
+        Raises:
+            InputError: the observable needs ``lab``.
         """
         members = [q for i in self.legs if (q := p[i]) is not None]
         total = members[0] if len(members) == 1 else members[0] + members[1]
+        if self.observable in _LAB:
+            if lab is None:
+                raise InputError(f"bias {self.observable}: radiated photon and beams are missing")
+            seen = np.einsum("nij,jn->in", lab.matrix, total)
+            if self.observable == "theta_lab_leg":
+                return np.asarray(np.degrees(np.arctan2(np.hypot(seen[1], seen[2]), seen[3])))
+            return mass2(lab.total - seen.T)
         k2 = total[1] ** 2 + total[2] ** 2 + total[3] ** 2
         if self.observable == "pt_pair":
             return np.asarray(np.hypot(total[1], total[2]))
@@ -46,9 +61,9 @@ class Bias:
         sign = -1.0 if self.observable == "cos_missing" else 1.0
         return np.asarray(sign * total[3] / np.sqrt(np.maximum(k2, 1e-300)))
 
-    def factor(self, p: Sequence[Array | None], root: Array) -> Array:
+    def factor(self, p: Sequence[Array | None], root: Array, lab: ToLab | None = None) -> Array:
         """The bias, (n,)."""
-        return np.asarray(np.exp(np.interp(self.value(p, root), self.x, self.log_b)))
+        return np.asarray(np.exp(np.interp(self.value(p, root, lab), self.x, self.log_b)))
 
 
 def make_biases(configs: Sequence[BiasConfig], legs: Sequence[LegLike]) -> tuple[Bias, ...]:
@@ -63,7 +78,12 @@ def make_biases(configs: Sequence[BiasConfig], legs: Sequence[LegLike]) -> tuple
     return tuple(out)
 
 
-def total_bias(biases: Sequence[Bias], p: Sequence[Array | None], root: Array) -> Array:
+def needs_lab(biases: Sequence[Bias]) -> bool:
+    """Whether a bias sees the radiated photon and the beams."""
+    return any(b.observable in _LAB for b in biases)
+
+
+def total_bias(biases: Sequence[Bias], p: Sequence[Array | None], root: Array, lab: ToLab | None = None) -> Array:
     """Product of all biases, (n,).
 
     Example:
@@ -72,5 +92,5 @@ def total_bias(biases: Sequence[Bias], p: Sequence[Array | None], root: Array) -
     """
     out = np.ones_like(root)
     for bias in biases:
-        out *= bias.factor(p, root)
+        out *= bias.factor(p, root, lab)
     return out

@@ -119,7 +119,9 @@ def generate_chunk(
         )
     hard = unweighted(process, gridpack, n_events, rng)
     n, legs = n_events, process.amplitude.legs
-    lab = make_to_lab(hard.e_her, hard.e_ler, process.beams.half_crossing, hard.v, process.config.isr, rng)
+    lab = hard.lab
+    if lab is None:
+        lab = make_to_lab(hard.e_her, hard.e_ler, process.beams.half_crossing, hard.v, process.config.isr, rng)
     p_lab = lab.legs(hard.p)
     second, decayed = _two_body_decays(process, hard.p, lab, rng)
     radiated = np.flatnonzero(hard.v > 0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from darkfactory.core.digest import digest_arrays, digest_value
 from darkfactory.core.errors import InputError
 from darkfactory.core.seeds import generator
+from darkfactory.generate.bias import needs_lab
 from darkfactory.generate.integrate import Batch, State, improve, initial_state, sample
 from darkfactory.generate.process import Process
 
@@ -142,6 +143,9 @@ class Effort:
         if process.n_final == 2:
             # the cross-section at small s' asks for fine bins at the end of the radiated energy
             return Effort(3 if process.config.isr.radiator == "none" else 12, 5_000, 50_000)
+        if needs_lab(process.biases):
+            # narrow regions of a frame that the grids do not have
+            return Effort(8, 100_000, 200_000)
         if process.n_final == 3:
             return Effort(3, 10_000, 60_000) if simple else Effort(5, 20_000, 100_000)
         hard = any(pair.pt_min > 0 for pair in process.region.pairs)

@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from darkfactory.generate.bias import total_bias
+from darkfactory.generate.bias import needs_lab, total_bias
 from darkfactory.generate.grids import accumulate, density, refine, stretch, uniform
 from darkfactory.generate.invariants import Kinematics
 from darkfactory.generate.mappings import Map
 from darkfactory.generate.process import Process
+from darkfactory.generate.radiation import ToLab, make_to_lab
 from darkfactory.physics.beams import beam_momenta
 from darkfactory.physics.constants import GEV2_FB
 from darkfactory.physics.isr import exponent, radiator
@@ -54,6 +55,7 @@ class Batch:
         v: radiated share of s, (n,).
         weight: fb; the mean over all attempts is the cross-section.
         bias: factors of the generation rate.
+        lab: radiated photons and frames, where a bias has looked at them; else they are drawn later.
         trail: for adaptation: per channel its share of the density and its bins, and the bins of the extra grids.
     """
 
@@ -65,6 +67,7 @@ class Batch:
     v: Array
     weight: Array
     bias: Array
+    lab: ToLab | None
     trail: tuple[list[tuple[Array, list[NDArray[np.int64]]]], list[NDArray[np.int64]]] | None
 
 
@@ -150,7 +153,7 @@ def sample(process: Process, state: State, n: int, rng: np.random.Generator, *, 
         process: what is generated.
         state: grids and weights.
         n: attempts.
-        rng: random stream; always the same amount of numbers is used.
+        rng: random stream.
         trail: keep what adaptation needs.
     """
     legs, region = process.amplitude.legs, process.region
@@ -215,9 +218,12 @@ def sample(process: Process, state: State, n: int, rng: np.random.Generator, *, 
             [(g / safe, k) for g, k in zip(shares, bins, strict=True)],
             [k[index] for k in setting.bins],
         )
+    e_her, e_ler, v = setting.e_her[index], setting.e_ler[index], setting.v[index]
+    lab = None
+    if needs_lab(process.biases):
+        lab = make_to_lab(e_her, e_ler, process.beams.half_crossing, v, process.config.isr, rng)
     return Batch(
-        n, index, hard, setting.e_her[index], setting.e_ler[index], setting.v[index], weight,
-        total_bias(process.biases, inside, kin.root), kept,
+        n, index, hard, e_her, e_ler, v, weight, total_bias(process.biases, inside, kin.root, lab), lab, kept,
     )  # fmt: skip
 
 

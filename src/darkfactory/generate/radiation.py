@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,21 @@ class ToLab:
     Attributes:
         matrix: hard rest frame to laboratory, (n, 4, 4), for columns (E, px, py, pz).
         photon: photon momenta in the laboratory, (n, 4); zero energy where there is none.
+        total: momenta of the colliding beams in the laboratory, (n, 4).
     """
 
     matrix: Array
     photon: Array
+    total: Array
+
+    def take(self, keep: NDArray[np.bool_] | slice) -> ToLab:
+        """Some of the events."""
+        return ToLab(self.matrix[keep], self.photon[keep], self.total[keep])
+
+    @staticmethod
+    def join(parts: Sequence[ToLab]) -> ToLab:
+        """Events of all parts, in order."""
+        return ToLab(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("matrix", "photon", "total")))
 
     def legs(self, p: Array) -> Array:
         """Transform (n, legs, 4)."""
@@ -85,4 +97,4 @@ def make_to_lab(
     columns = np.moveaxis(frame, 2, 0)
     lab = cm_to_lab(columns, electron, positron)
     photon_lab = cm_to_lab(np.ascontiguousarray(photon.T)[:, None, :], electron, positron)[:, 0]
-    return ToLab(np.ascontiguousarray(np.swapaxes(lab, 1, 2)), photon_lab)
+    return ToLab(np.ascontiguousarray(np.swapaxes(lab, 1, 2)), photon_lab, electron + positron)

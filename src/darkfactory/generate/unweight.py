@@ -11,6 +11,7 @@ from darkfactory.core.errors import RunError
 from darkfactory.generate.gridpack import Gridpack
 from darkfactory.generate.integrate import sample
 from darkfactory.generate.process import Process
+from darkfactory.generate.radiation import ToLab
 
 __all__ = ["HardEvents", "unweighted"]
 
@@ -30,6 +31,7 @@ class HardEvents:
         v: radiated share of s, (n,).
         weight: fb; the mean is the cross-section.
         tries: attempts.
+        lab: radiated photons and frames, where a bias has looked at them.
     """
 
     p: Array
@@ -38,6 +40,7 @@ class HardEvents:
     v: Array
     weight: Array
     tries: int
+    lab: ToLab | None = None
 
 
 def unweighted(process: Process, gridpack: Gridpack, n_events: int, rng: np.random.Generator) -> HardEvents:
@@ -53,6 +56,7 @@ def unweighted(process: Process, gridpack: Gridpack, n_events: int, rng: np.rand
         RunError: the efficiency has fallen far below that of the adaptation.
     """
     parts: list[tuple[Array, ...]] = []
+    labs: list[ToLab] = []
     found = tries = 0
     expected = n_events / max(gridpack.efficiency, 1e-6)
     while found < n_events:
@@ -63,6 +67,8 @@ def unweighted(process: Process, gridpack: Gridpack, n_events: int, rng: np.rand
         keep = rng.random(len(ratio)) < ratio
         weight = gridpack.unit_fb * np.maximum(ratio, 1.0) / batch.bias
         parts.append((batch.p[keep], batch.e_her[keep], batch.e_ler[keep], batch.v[keep], weight[keep]))
+        if batch.lab is not None:
+            labs.append(batch.lab.take(keep))
         found += int(keep.sum())
         tries += size
         if tries > _PATIENCE * expected + 50_000:
@@ -71,4 +77,5 @@ def unweighted(process: Process, gridpack: Gridpack, n_events: int, rng: np.rand
                 f"the gridpack promised an efficiency of {gridpack.efficiency:.3g}; adapt it again"
             )
     p, e_her, e_ler, v, weight = (np.concatenate(x)[:n_events] for x in zip(*parts, strict=True))
-    return HardEvents(p, e_her, e_ler, v, weight, tries)
+    lab = ToLab.join(labs).take(slice(n_events)) if labs else None
+    return HardEvents(p, e_her, e_ler, v, weight, tries, lab)

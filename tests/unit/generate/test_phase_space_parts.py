@@ -7,11 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from darkfactory.config.process import BiasConfig, LegCut, ProcessConfig, ProcessCuts
+from darkfactory.core.errors import InputError
 from darkfactory.core.seeds import generator
-from darkfactory.generate.bias import make_biases, total_bias
+from darkfactory.generate.bias import make_biases, needs_lab, total_bias
 from darkfactory.generate.gridpack import Gridpack, overweight_limit
 from darkfactory.generate.grids import accumulate, density, refine, stretch, uniform
 from darkfactory.generate.mappings import Map
+from darkfactory.generate.radiation import ToLab
 from darkfactory.generate.regions import make_region
 
 KINDS = [Map("flat"), Map("log", 0.5), Map("bw", 4.0, 0.3), Map("soft"), Map("logit")]
@@ -111,6 +113,28 @@ def test_bias_observables() -> None:
     assert value("cos_missing", "mu-", "mu+") == pytest.approx(-1.5 / np.sqrt(4.25))
     assert value("e_leg", "mu+") == pytest.approx(2.0)
     assert value("cos_leg", "mu-") == pytest.approx(1 / np.sqrt(2))
+
+
+def test_bias_observables_of_the_laboratory() -> None:
+    p = [None, None, np.array([[3.0], [1.0], [0.0], [1.0]]), np.array([[2.0], [0.0], [1.0], [0.5]]), None]
+    # a boost along z with beta = 0.6, and a radiated photon backwards
+    matrix = np.array([[[1.25, 0, 0, 0.75], [0, 1, 0, 0], [0, 0, 1, 0], [0.75, 0, 0, 1.25]]])
+    lab = ToLab(matrix, np.zeros((1, 4)), np.array([[11.0, 0.0, 0.0, 3.0]]))
+
+    def value(observable: str, *names: str) -> float:
+        config = BiasConfig.model_validate(
+            {"observable": observable, "legs": names, "points": [[-100.0, np.exp(-100)], [100.0, np.exp(100)]]}
+        )
+        biases = make_biases([config], legs())
+        assert needs_lab(biases)
+        with pytest.raises(InputError, match="radiated photon and beams"):
+            total_bias(biases, p, np.array([10.0]))
+        return float(np.log(total_bias(biases, p, np.array([10.0]), lab))[0])
+
+    pair = np.array([5 * 1.25 + 1.5 * 0.75, 1.0, 1.0, 5 * 0.75 + 1.5 * 1.25])
+    rest = np.array([11.0, 0, 0, 3]) - pair
+    assert value("m2_total_recoil", "mu-", "mu+") == pytest.approx(rest[0] ** 2 - np.sum(rest[1:] ** 2))
+    assert value("theta_lab_leg", "mu-") == pytest.approx(np.degrees(np.arctan2(1.0, 3 * 0.75 + 1.25)))
 
 
 @pytest.mark.parametrize(
