@@ -31,8 +31,9 @@ class CertificateConfig(StrictModel):
     """Largest relative deviation of pyhf's CLs from 1 - cl at a written limit."""
     gradient: bool = True
     """(b) Projected gradient of pyhf's own log-density at the fits used."""
-    gradient_tolerance: float = Field(default=1e-6, gt=0)
-    """Largest gain in twice the log-likelihood that the gradient leaves possible."""
+    gradient_tolerance: float = Field(default=1e-5, gt=0)
+    """Largest gain in twice the log-likelihood that the gradient leaves possible. It moves ln CLs by about half of
+    itself, far below any statistical or interpolation error of a limit; a fit at a wrong place gains more than 1e-2."""
     stock_fraction: float = Field(default=0.01, ge=0, le=1)
     """(c) Fraction of points, drawn from seed and point, redone by stock pyhf with a tight tolerance."""
     stock_significance: float = Field(default=3.0, gt=0)
@@ -40,7 +41,11 @@ class CertificateConfig(StrictModel):
     stock_tolerance: float = Field(default=1e-4, gt=0)
     """Largest relative deviation of stock pyhf's CLs; its own minimiser is good to about 1e-6, worse at low counts."""
     stock_max_parameters: int = Field(default=80, ge=1)
-    """Models with more parameters are redone by stock pyhf only if flagged (its gradients are numerical)."""
+    """Models with more parameters, per-bin factors included, are not given to stock pyhf, neither for (c) nor as the
+    fallback: its gradients are numerical, and a limit would take minutes."""
+    stock_evaluations: int = Field(default=40_000, ge=100)
+    """Evaluations of pyhf's density (0.1 to 0.5 ms each) after which a search in stock pyhf is given up; the point's
+    status is then ``fit_failed``."""
     fallback: bool = True
     """Let stock pyhf search the limit where the engine fails or its certificate does."""
 

@@ -233,6 +233,17 @@ class TemplatesConfig(StrictModel):
     """One nuisance per fitted bin for the statistics of the simulated backgrounds."""
     min_effective_ratio: float = Field(default=5.0, gt=0)
     """Fitted bins with fewer effective simulated events than this times the expectation are flagged."""
+    max_factor: Tagged = Tagged(
+        value=10.0,
+        source="assumed",
+        note="largest factor of a yield within one standard deviation; HistFactory's interpolation turns negative "
+        "above about twenty, and beyond one standard deviation the factor goes on growing exponentially",
+    )
+    """Stronger variations are limited to this, and recorded."""
+    max_shape_variation: float = Field(default=0.5, gt=0, lt=1)
+    """Relative change of a bin within one standard deviation, beyond the change of its sample's yield, to which
+    shapes are limited. A sample with bins that vary by more than a factor of one plus twice this is taken apart into
+    what varies and what does not."""
     data: Literal["pseudo", "asimov"] = "pseudo"
     """What stands in for data."""
     poi_bounds: tuple[float, float] = (0.0, 100.0)

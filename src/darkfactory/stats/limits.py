@@ -142,7 +142,12 @@ def _certified(item: WorkspaceInput, point: _Point | None, config: StatisticsCon
         failed.status = "fit_failed" if failed.status == "ok" else failed.status
         failed.claims = ()
         return failed
-    stock = stock_limits(item.spec, config.cls)
+    stock = stock_limits(
+        item.spec,
+        config.cls,
+        max_parameters=options.stock_max_parameters,
+        evaluations=options.stock_evaluations,
+    )
     ok = stock.status == "ok" and bool(stock.certificate.get("passed", False))
     status = "ok" if ok else ("fit_failed" if stock.status == "ok" else cast(Status, stock.status))
     return _Point(

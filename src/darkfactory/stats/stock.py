@@ -51,12 +51,20 @@ def _unit(spec: Mapping[str, Any]) -> float:
     return max(2 / math.sqrt(information), 3.0 / float(s.sum()) if b.sum() < 10 else 0.0)
 
 
-def stock_limits(spec: Mapping[str, Any], cls: Sequence[float]) -> StockLimits:
+def stock_limits(
+    spec: Mapping[str, Any],
+    cls: Sequence[float],
+    *,
+    max_parameters: int | None = None,
+    evaluations: int | None = None,
+) -> StockLimits:
     """Search observed and expected limits with pyhf's own ``hypotest`` and SLSQP at a tight tolerance.
 
     Args:
         spec: complete workspace.
         cls: confidence levels.
+        max_parameters: models with more, per-bin factors included, are not tried (``fit_failed``).
+        evaluations: of pyhf's density after which the search is given up (``fit_failed``).
 
     Returns:
         The limits with their status; never an edge of the search, never NaN.
@@ -78,11 +86,15 @@ def stock_limits(spec: Mapping[str, Any], cls: Sequence[float]) -> StockLimits:
         scaled = rescaled(spec, factor)
     except UnsupportedModel:
         scaled, factor = dict(spec), 1.0
-    window = PyhfWindow(scaled, max(_POI_HIGH, 100 * unit / factor))
+    window = PyhfWindow(scaled, max(_POI_HIGH, 100 * unit / factor), evaluations)
     certificate: dict[str, Any] = {
         "recipe": recipe(window.poi_high, factor),
         "confirmed_by": f"searched in stock pyhf, SLSQP tolerance {STOCK_TOLERANCE:g}",
     }
+    npars = int(window.model.config.npars)
+    if max_parameters is not None and npars > max_parameters:
+        reason = f"not tried: {npars} parameters, certificate.stock_max_parameters is {max_parameters}"
+        return StockLimits((), "fit_failed", None, None, {**certificate, "failed": reason})
     with pyhf_backend(pyhf.optimize.scipy_optimizer(tolerance=STOCK_TOLERANCE)):
         try:
             claims, mu_hat, q0, worst = _search(window, cls, unit / factor)

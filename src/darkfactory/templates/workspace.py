@@ -12,9 +12,11 @@ import numpy as np
 
 from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.errors import RunError
+from darkfactory.records.histogram import FloatArray
 from darkfactory.templates.build import BackgroundTemplate, PointTemplate, Templates
 from darkfactory.templates.pseudodata import Observed
 from darkfactory.templates.shapes import TemplatePoint
+from darkfactory.templates.variations import limited, varying_part
 
 __all__ = ["MEASUREMENT", "POI", "PointWorkspace", "WorkspaceSet", "build_workspaces"]
 
@@ -39,6 +41,7 @@ class PointWorkspace:
         effective_ratio, flagged_bins: simulation's statistics (:class:`PointTemplate`).
         order, order_satisfied: of the polynomial, None for simulation.
         data: ``pseudo``, ``asimov`` or ``real``.
+        limited: variations (``sample: nuisance``) too strong for the fit, limited to what it can follow.
     """
 
     hypothesis: str
@@ -58,6 +61,7 @@ class PointWorkspace:
     order: int | None
     order_satisfied: bool | None
     data: str
+    limited: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -76,6 +80,7 @@ class PointWorkspace:
             "edges": tuple(tuple(e) for e in value["edges"]),
             "keep": tuple(value["keep"]),
             "flagged_bins": tuple(value["flagged_bins"]),
+            "limited": tuple(value.get("limited", ())),
         }
         return cls(**{**value, **fixed})
 
@@ -157,25 +162,27 @@ def _histosys(name: str, low: Sequence[float], high: Sequence[float]) -> dict[st
 
 
 def _norm_and_shape(
-    name: str, nominal: Sequence[float], low: Sequence[float], high: Sequence[float]
-) -> list[dict[str, Any]]:
-    """A variation as a factor and a shape of unchanged norm under one parameter.
+    name: str, nominal: Sequence[float], low: Sequence[float], high: Sequence[float], config: TemplatesConfig
+) -> tuple[list[dict[str, Any]], bool]:
+    """A variation as a factor and a shape of unchanged norm under one parameter, and whether it was limited.
 
-    The factor is interpolated exponentially: a loss probability that is known to a factor of a hundred neither
-    makes an expectation negative nor grows linearly beyond one standard deviation.
+    The factor is interpolated exponentially, so that it never makes an expectation negative; both are limited to
+    what HistFactory's interpolation between the variations can follow.
     """
-    total = float(sum(nominal))
-    factors = [float(sum(v)) / total if total > 0 else 1.0 for v in (low, high)]
-    if not all(f > 0 for f in factors):
-        return [_histosys(name, low, high)]
-    shapes = [[v / f for v in varied] for varied, f in zip((low, high), factors, strict=True)]
-    return [_normsys(name, *factors), _histosys(name, *shapes)]
+    found = limited(
+        np.array(nominal), np.array(low), np.array(high), config.max_factor.value, config.max_shape_variation
+    )
+    modifiers = []
+    if any(abs(f - 1.0) > 1e-12 for f in found.factors):
+        modifiers.append(_normsys(name, *found.factors))
+    modifiers.append(_histosys(name, [float(v) for v in found.shapes[0]], [float(v) for v in found.shapes[1]]))
+    return modifiers, found.changed
 
 
 _LUMI = {"name": "lumi", "type": "lumi", "data": None}
 
 
-def _signal_sample(t: PointTemplate, factor: float, config: TemplatesConfig) -> dict[str, Any]:
+def _signal_sample(t: PointTemplate, factor: float, config: TemplatesConfig, notes: set[str]) -> dict[str, Any]:
     systematics, sizes = config.systematics, config.signal_sizes(t.region)
     modifiers: list[dict[str, Any]] = [{"name": POI, "type": "normfactor", "data": None}]
     if systematics.luminosity:
@@ -186,20 +193,22 @@ def _signal_sample(t: PointTemplate, factor: float, config: TemplatesConfig) -> 
     nominal = [v * factor for v in t.signal]
     for n, (low, high) in sorted(t.signal_shapes.items()):
         if n not in sizes:
-            modifiers += _norm_and_shape(n, nominal, [v * factor for v in low], [v * factor for v in high])
+            made, changed = _norm_and_shape(n, nominal, [v * factor for v in low], [v * factor for v in high], config)
+            modifiers += made
+            notes |= {f"signal: {n}"} if changed else set()
     return {"name": "signal", "data": nominal, "modifiers": modifiers}
 
 
-def _background_sample(
-    name: str, t: BackgroundTemplate, channel: str, config: TemplatesConfig
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The sample and the parameters that it brings."""
+def _background_samples(
+    name: str, t: BackgroundTemplate, channel: str, config: TemplatesConfig, notes: set[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The samples that a background is written as, and the parameters that they bring."""
     if name.startswith("bernstein_"):
         top = 20.0 * max(1.0, t.start)
         parameter = {"name": name, "inits": [t.start], "bounds": [[0.0, max(top, 100.0)]]}
         modifiers: list[dict[str, Any]] = [{"name": name, "type": "normfactor", "data": None}]
         modifiers += [_histosys(n, low, high) for n, (low, high) in sorted(t.variations.items())]
-        return {"name": name, "data": list(t.data), "modifiers": modifiers}, [parameter]
+        return [{"name": name, "data": list(t.data), "modifiers": modifiers}], [parameter]
     settings, systematics = config.sample(name), config.systematics
     modifiers, parameters = [], []
     if systematics.luminosity:
@@ -212,12 +221,57 @@ def _background_sample(
         modifiers.append(_log_normal(f"norm_{name}", relative))
     sizes = {**systematics.background, **settings.systematics}
     modifiers += [_log_normal(n, v.value) for n, v in sorted(sizes.items())]
-    for n, (low, high) in sorted(t.variations.items()):
-        if config.uses_column(n) and n not in sizes:
-            modifiers += _norm_and_shape(n, t.data, low, high)
-    if config.staterror and any(t.errors):
-        modifiers.append({"name": f"staterror_{channel}", "type": "staterror", "data": list(t.errors)})
-    return {"name": name, "data": list(t.data), "modifiers": modifiers}, parameters
+    used = {n: v for n, v in sorted(t.variations.items()) if config.uses_column(n) and n not in sizes}
+    nominal, errors = np.array(t.data), np.array(t.errors)
+    samples = []
+    for part, fraction, own in _parts(nominal, used, config):
+        extra: list[dict[str, Any]] = []
+        data = nominal * fraction
+        total = float(data.sum())
+        for n, (low, high) in used.items():
+            if n in own:
+                kept = nominal - data
+                # the rest of the sample does not vary
+                factors = [float((np.array(v) - kept).sum()) / total for v in (low, high)] if part else [1.0, 1.0]
+                top = config.max_factor.value
+                inside = [min(max(f, 1.0 / top), top) for f in factors]
+                extra += [_normsys(n, *inside)] if part else []
+                changed = inside != factors
+            else:
+                made, changed = _norm_and_shape(
+                    n, data.tolist(), [float(v) for v in np.array(low) * fraction],
+                    [float(v) for v in np.array(high) * fraction], config,
+                )  # fmt: skip
+                extra += made
+            notes |= {f"{name}: {n}"} if changed else set()
+        if config.staterror and errors.any():
+            # parts of one simulated sample: their errors add up to the sample's in quadrature
+            error = errors * np.sqrt(fraction)
+            extra.append({"name": f"staterror_{channel}", "type": "staterror", "data": error.tolist()})
+        label = f"{name}_{part}" if part else name
+        samples.append({"name": label, "data": data.tolist(), "modifiers": json.loads(json.dumps(modifiers + extra))})
+    return samples, parameters
+
+
+def _parts(
+    nominal: FloatArray,
+    used: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    config: TemplatesConfig,
+) -> list[tuple[str, FloatArray, tuple[str, ...]]]:
+    """Parts of a sample: name, fraction of each bin, nuisances that only the named part follows.
+
+    The strongest variation, if it is too strong for a shape, gets a part of its own.
+    """
+    found: list[tuple[float, str, FloatArray]] = []
+    for n, (low, high) in used.items():
+        fraction = varying_part(nominal, np.array(low), np.array(high), 1.0 + 2.0 * config.max_shape_variation)
+        if fraction is not None and 0 < float((fraction * nominal).sum()) < float(nominal.sum()):
+            ratio = np.where(nominal > 0, np.array(high) / np.where(nominal > 0, nominal, 1.0), 1.0)
+            found.append((float(ratio.max()), n, fraction))
+    if not found:
+        return [("", np.ones_like(nominal), ())]
+    _, n, fraction = max(found, key=lambda f: f[:2])
+    return [("", 1.0 - fraction, (n,)), (n, fraction, (n,))]
 
 
 def _workspace(
@@ -234,6 +288,7 @@ def _workspace(
     events = float(np.sqrt(max(t.core_background, 1.0)))
     scale = events / total if total > 0 else 0.0
     spec: dict[str, Any] | None = None
+    notes: set[str] = set()
     if total > 0:
         parameters: list[dict[str, Any]] = [
             {"name": POI, "inits": [1.0], "bounds": [[float(b) for b in config.poi_bounds]]}
@@ -246,10 +301,10 @@ def _workspace(
                     "bounds": [[max(1.0 - 8.0 * u, 0.01), 1.0 + 8.0 * u]],
                 }
             )  # fmt: skip
-        samples = [_signal_sample(t, scale, config)]
+        samples = [_signal_sample(t, scale, config, notes)]
         for name in sorted(t.backgrounds):
-            sample, extra = _background_sample(name, t.backgrounds[name], t.region, config)
-            samples.append(sample)
+            some, extra = _background_samples(name, t.backgrounds[name], t.region, config, notes)
+            samples += some
             parameters += extra
         spec = {
             "channels": [{"name": t.region, "samples": samples}],
@@ -267,7 +322,7 @@ def _workspace(
         t.hypothesis, t.point, axes, t.region, "ok" if spec is not None else "no_sensitivity", spec, scale,
         events if total > 0 else 0.0, t.core_background, t.efficiency, edges, t.window.keep, t.effective_ratio,
         t.flagged_bins, t.polynomial.order if t.polynomial else None,
-        t.polynomial.satisfied if t.polynomial else None, observed.data,
+        t.polynomial.satisfied if t.polynomial else None, observed.data, tuple(sorted(notes)),
     )  # fmt: skip
 
 
