@@ -46,7 +46,7 @@ def _background_table(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
-    base = Path(job.spec["root"]) / entry["search"] / entry["dataset"]
+    base = job.output("manifest").parent / entry["search"] / entry["dataset"]
     figures = [
         FigureEntry(os.path.relpath(base / "figures" / f["file"], folder), f["caption"])
         for f in read_json(base / "figures" / "index.json")["figures"]
@@ -124,7 +124,7 @@ def finish(request: Mapping[str, Any]) -> None:
     write_text(page, render_page(title, job.spec["description"], sections))
     results = {}
     for entry in job.spec["searches"]:
-        base = Path(job.spec["root"]) / entry["search"] / entry["dataset"]
+        base = job.output("manifest").parent / entry["search"] / entry["dataset"]
         for name in ("limits.csv", "couplings.csv", "scan.json", "cutflow.json", "efficiency.csv"):
             results[f"{entry['search']}/{entry['dataset']}/{name}"] = _digest(base / name)
     write_json(job.output("manifest"), {"results": results, "provenance": made})
@@ -132,7 +132,5 @@ def finish(request: Mapping[str, Any]) -> None:
 
 def run(request: Request, backend: Backend, progress: Progress) -> None:
     """The page of the campaign."""
-    root = str(request.output("manifest").parent)
-    job = Request(request.stage, request.inputs, request.outputs, {**request.spec, "root": root}, request.code)
-    backend.map([("darkfactory.pipeline.report:finish", (job.to_dict(),))])
+    backend.map([("darkfactory.pipeline.report:finish", (request.to_dict(),))])
     progress("report: done")
