@@ -219,6 +219,8 @@ def finish(request: Mapping[str, Any]) -> None:
                     metadata = {"CreationDate": None} if suffix == "pdf" else None
                     with atomic_path(folder / f"{name}.{suffix}") as tmp:
                         figure.savefig(tmp, format=suffix, metadata=metadata)
+                    # laid out once: it is most of the cost of a figure
+                    figure.set_layout_engine("none")
                 entries.append({"file": f"{name}.png", "caption": caption})
     write_json(job.output("figures"), {"figures": entries, "provenance": provenance(job)})
 

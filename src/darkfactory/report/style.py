@@ -34,7 +34,6 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "figure.dpi": 110,
-    "savefig.bbox": "tight",
     # equal figures are equal files
     "svg.hashsalt": "darkfactory",
 }
