@@ -86,16 +86,16 @@ def _factors(m: Batch, theta: FloatArray) -> tuple[FloatArray, FloatArray, Float
 
 def _morph(b: BlockArrays, alpha: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Histosys shifts, code 4p: (n, slots, bins) with first and second derivatives."""
-    a = alpha[..., None]
-    half = 0.5 * (b.up + b.dn)
-    quad = 0.0625 * (b.up - b.dn)
+    a = alpha
     a2 = a * a
     inside = np.abs(a) <= 1
-    outer = np.where(a > 0, b.up, b.dn)
-    d = np.where(inside, a * half + a2 * (a2 * (3 * a2 - 10) + 15) * quad, a * outer)
-    d1 = np.where(inside, half + a * (a2 * (18 * a2 - 40) + 30) * quad, outer)
-    d2 = np.where(inside, (a2 * (90 * a2 - 120) + 30) * quad, 0.0)
-    return d, d1, d2
+    # both branches are a * half + c(a) * quad: the coefficients are per slot, only the products are per bin
+    c = np.where(inside, a2 * (a2 * (3 * a2 - 10) + 15), 8 * np.abs(a))[..., None]
+    c1 = np.where(inside, a * (a2 * (18 * a2 - 40) + 30), 8 * np.sign(a))[..., None]
+    c2 = np.where(inside, a2 * (90 * a2 - 120) + 30, 0.0)[..., None]
+    half = 0.5 * (b.up + b.dn)
+    quad = 0.0625 * (b.up - b.dn)
+    return a[..., None] * half + c * quad, half + c1 * quad, c2 * quad
 
 
 def _profile_gamma(

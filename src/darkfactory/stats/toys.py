@@ -22,7 +22,8 @@ from darkfactory.stats.newton import fit
 __all__ = ["ToyLimit", "ToySample", "sample_data", "toy_limits", "toy_sample"]
 
 _BLOCK = 256
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-8
+_LEAST = 3e-4
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class ToySample:
         ordered = np.sort(self.q_background)[::-1]
         # a downward fluctuation makes a large qtilde, hence a small CLs
         at = np.minimum((ndtr(np.array(BAND, dtype=float)) * len(ordered)).astype(np.intp), len(ordered) - 1)
-        return np.array([self.cls(float(q)) for q in ordered[at]])
+        # an expectation further up is no smaller, whatever the noise of two tail fractions says
+        return np.maximum.accumulate(np.array([self.cls(float(q)) for q in ordered[at]]))
 
 
 @dataclass(frozen=True)
@@ -163,20 +165,26 @@ def _qtilde(m: Batch, data: Data, start: FloatArray, mus: Sequence[float]) -> tu
         free = fit(many, some, begin, loose, hi=high, tolerance=_TOLERANCE)
         ok[part] = free.converged
         for j, mu in enumerate(mus):
-            guess = free.theta + (mu - free.theta[:, poi])[:, None] * free.tangent
+            # a best fit above the strength under test makes qtilde zero: nothing to fit
+            below = np.flatnonzero(free.converged & (free.theta[:, poi] <= mu))
+            if not len(below):
+                continue
+            fewer, theirs = many.take(below), some.take(below)
+            guess = free.theta[below] + (mu - free.theta[below, poi])[:, None] * free.tangent[below]
             guess[:, poi] = mu
-            fixed = fit(many, some, np.where(np.isfinite(guess), guess, begin), held, tolerance=_TOLERANCE)
+            plain = begin[below]
+            plain[:, poi] = mu
+            fixed = fit(fewer, theirs, np.where(np.isfinite(guess), guess, plain), held[below], tolerance=_TOLERANCE)
             if not fixed.converged.all():
                 again = np.flatnonzero(~fixed.converged)
-                plain = begin[again]
-                plain[:, poi] = mu
-                second = fit(many.take(again), some.take(again), plain, held[again], tolerance=_TOLERANCE)
+                second = fit(
+                    fewer.take(again), theirs.take(again), plain[again], held[below][again], tolerance=_TOLERANCE
+                )
                 fixed.value[again] = second.value
                 fixed.converged[again] = second.converged
-            above = free.theta[:, poi] > mu
             with np.errstate(all="ignore"):
-                q[part, j] = np.where(above, 0.0, np.maximum(2 * (fixed.value - free.value), 0.0))
-            ok[part] &= fixed.converged | above
+                q[part[below], j] = np.maximum(2 * (fixed.value - free.value[below]), 0.0)
+            ok[part[below]] &= fixed.converged
     return q, ok
 
 
@@ -246,7 +254,8 @@ def _samples(
 def _crossing(mus: FloatArray, cls: FloatArray, alpha: float) -> tuple[float, float] | None:
     """Where CLs falls through alpha, linear in log CLs between toys; with the local slope of log CLs."""
     with np.errstate(all="ignore"):
-        y = np.log(np.maximum(cls, 1e-6)) - np.log(alpha)
+        # no toy in the tail says less than one in a few thousand, not zero
+        y = np.log(np.maximum(cls, _LEAST)) - np.log(alpha)
     # statistical wiggles are smoothed by what CLs must do: fall
     y = np.minimum.accumulate(y)
     if y[0] <= 0 or y[-1] > 0:
@@ -254,6 +263,33 @@ def _crossing(mus: FloatArray, cls: FloatArray, alpha: float) -> tuple[float, fl
     j = int(np.argmax(y <= 0))
     slope = (y[j] - y[j - 1]) / (mus[j] - mus[j - 1])
     return float(mus[j - 1] - y[j - 1] / slope), float(slope)
+
+
+def _range(
+    m: Batch,
+    cls: Sequence[float],
+    around: tuple[float, float],
+    *,
+    toys: int,
+    steps: int,
+    seed: int,
+    path: Sequence[str | int],
+    chunk: int,
+) -> tuple[float, float]:
+    """Where the limits are, from few toys over a wide range: the asymptotic band is far too wide for few events."""
+    low, high = 0.6 * around[0], 1.4 * around[1]
+    mus = np.geomspace(low, high, steps)
+    samples = _samples(m, [float(v) for v in mus], toys, seed=seed, path=(*path, "range"), chunk=chunk)
+    curves = [np.array([s.cls(_observed(m, s.mu)) for s in samples])]
+    curves += list(np.array([s.cls_quantiles() for s in samples]).T)
+    found = [_crossing(mus, curve, 1 - cl) for cl in cls for curve in curves]
+    inside = [c[0] for c in found if c is not None]
+    if not inside:
+        return low, high
+    # an end that some limit lies beyond stays where it is
+    start = 0.75 * min(inside) if all(c[0] > 1 - min(cls) for c in curves) else low
+    stop = 1.3 * max(inside) if all(c[-1] <= 1 - max(cls) for c in curves) else high
+    return start, stop
 
 
 def toy_limits(
@@ -269,8 +305,8 @@ def toy_limits(
 ) -> list[ToyLimit]:
     """Observed and expected CLs limits of one window from pseudo-experiments.
 
-    CLs is sampled at ``steps`` signal strengths over the range ``around``, which is widened upwards (up to four
-    times) until every limit is inside, and interpolated linearly in its logarithm.
+    CLs is sampled at ``steps`` signal strengths over a range that a fifth of the toys finds around ``around``, which
+    is widened (up to four times) until every limit is inside, and interpolated linearly in its logarithm.
 
     Args:
         m: one compiled window with its observation.
@@ -288,7 +324,7 @@ def toy_limits(
     Raises:
         RunError: more than one fit in a hundred failed.
     """
-    low, high = 0.6 * around[0], 1.4 * around[1]
+    low, high = _range(m, cls, around, toys=max(toys // 5, 100), steps=steps, seed=seed, path=path, chunk=chunk)
     mus = [float(v) for v in np.geomspace(low, high, steps)]
     samples = _samples(m, mus, toys, seed=seed, path=path, chunk=chunk)
     for _ in range(4):
