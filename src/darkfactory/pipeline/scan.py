@@ -2,24 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from darkfactory.config.points import parse_point
+from darkfactory.core.errors import UserError
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.limits import CSV_COLUMNS
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.stats.look_elsewhere import gross_vitells
+from darkfactory.stats.pulls import nuisance_pulls
+from darkfactory.stats.significance import ScanToys, scan_significance, scan_toys, single_scan
+from darkfactory.stats.spectrum import ScanWindow, shared_spectrum
 from darkfactory.store.tables import write_csv
 
 __all__ = ["finish", "run"]
+
+_TOYS_A_CHUNK = 200
 
 
 def _order(record: Mapping[str, Any]) -> tuple[Any, ...]:
     axes = parse_point(record["point"])
     return record["hypothesis"], record["cl"], axes.get("width", -1.0), axes["mass"]
+
+
+def _significance(
+    hypothesis: str, known: Sequence[Mapping[str, Any]], workspaces: Mapping[str, Any], spec: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The largest excess of a hypothesis; toys of the whole scan where its points share one spectrum."""
+    found = single_scan([r["z_local"] for r in known])
+    largest = max(known, key=lambda r: r["z_local"])
+    result: dict[str, Any] = {
+        "hypothesis": hypothesis,
+        "point": largest["point"],
+        "mass_gev": parse_point(largest["point"])["mass"],
+        "method": "gross_vitells",
+        **found,
+    }
+    usable = [r for r in known if r["method"] == "asymptotic" and f"{hypothesis}/{r['point']}" in workspaces]
+    if not spec["toys"] or largest not in usable:
+        return result
+    points = [workspaces[f"{hypothesis}/{r['point']}"] for r in usable]
+    shared = shared_spectrum([ScanWindow(w["spec"], w["edges"], w["keep"]) for w in points])
+    if shared is None:
+        return result
+    total: ScanToys | None = None
+    for i in range(0, spec["toys"], _TOYS_A_CHUNK):
+        count = min(_TOYS_A_CHUNK, spec["toys"] - i)
+        path = ("stats", "scan", hypothesis, i // _TOYS_A_CHUNK)
+        try:
+            chunk = scan_toys(
+                [w["spec"] for w in points], shared.bins, shared.expected, count, seed=spec["seed"], path=path
+            )
+        except UserError:
+            # a workspace that only stock pyhf takes has no fast fit of toys
+            return result
+        total = chunk if total is None else total + chunk
+    if total is None:
+        return result
+    scan = scan_significance(np.array([r["z_local"] for r in usable]), total).to_dict()
+    # the position in the scan is told by the point's name
+    scan.pop("point")
+    return result | scan | {"method": "toys"}
+
+
+def _pulls(workspace: Mapping[str, Any] | None) -> dict[str, list[float]]:
+    """Nuisance parameters at the best fit of a point; none where only stock pyhf takes its workspace."""
+    if workspace is None or workspace["spec"] is None:
+        return {}
+    try:
+        return {name: list(v) for name, v in nuisance_pulls(workspace["spec"]).items()}
+    except UserError:
+        return {}
 
 
 def finish(request: Mapping[str, Any]) -> None:
@@ -42,17 +99,17 @@ def finish(request: Mapping[str, Any]) -> None:
             failed_certificates.append(r["point"])
     first = records[0]["cl"] if records else None
     narrow = [r for r in records if r["cl"] == first and "width" not in parse_point(r["point"])]
+    workspaces: dict[str, Any] = {}
+    for path in job.input_list("workspaces"):
+        workspaces |= read_json(path)["points"]
     significance = {}
     for hypothesis in dict.fromkeys(r["hypothesis"] for r in narrow):
-        z = [
-            (parse_point(r["point"])["mass"], r["z_local"], r["point"]) for r in narrow if r["hypothesis"] == hypothesis
-        ]
-        known = [(m, v, p) for m, v, p in z if v is not None]
+        known = [r for r in narrow if r["hypothesis"] == hypothesis and r["z_local"] is not None]
         if known:
-            largest = max(known, key=lambda k: k[1])
-            found = gross_vitells([v for _, v, _ in known])
-            significance[hypothesis] = {"point": largest[2], "mass_gev": largest[0], **found}
+            significance[hypothesis] = _significance(hypothesis, known, workspaces, spec)
     best = max(significance.values(), key=lambda s: s["z_local"], default=None)
+    if best is not None:
+        best = best | {"pulls": _pulls(workspaces.get(f"{best['hypothesis']}/{best['point']}"))}
     write_json(
         job.output("scan"),
         {
@@ -64,7 +121,7 @@ def finish(request: Mapping[str, Any]) -> None:
             "failed_certificates": failed_certificates,
             "largest": best,
             "hypotheses": significance,
-            "method": "gross_vitells",
+            "method": best["method"] if best is not None else "gross_vitells",
             "provenance": provenance(job),
         },
     )

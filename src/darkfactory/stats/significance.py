@@ -16,7 +16,16 @@ from darkfactory.core.seeds import generator
 from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray, compile_workspaces
 from darkfactory.stats.newton import fit
 
-__all__ = ["ScanSignificance", "ScanToys", "gross_vitells", "scan_significance", "scan_toys", "upcrossings"]
+__all__ = [
+    "ScanSignificance",
+    "ScanToys",
+    "gross_vitells",
+    "observed_upcrossings",
+    "scan_significance",
+    "scan_toys",
+    "single_scan",
+    "upcrossings",
+]
 
 IntArray = npt.NDArray[np.intp]
 
@@ -113,6 +122,44 @@ def gross_vitells(z_local: float, mean_upcrossings: float, level: float) -> floa
     """
     number = float(ndtr(-z_local)) + mean_upcrossings * math.exp(-0.5 * (z_local**2 - level**2))
     return -math.expm1(-number)
+
+
+def observed_upcrossings(z: Sequence[float], level: float) -> int:
+    """Times that one scan rises through a level; starting above it counts.
+
+    Example:
+        >>> observed_upcrossings([2.0, 1.5, 0.2, 2.0, 1.8], 1.0)
+        2
+    """
+    return int(upcrossings(np.array([[-np.inf, *z]]), level)[0])
+
+
+def single_scan(z: Sequence[float], level: float = 1.0) -> dict[str, float]:
+    """Global p-value of the largest excess with the upcrossings of the scan itself, hence known to their square root.
+
+    Args:
+        z: local significances in the order of the scan.
+        level: low level.
+
+    Returns:
+        ``z_local``, ``p_local``, ``p_global``, ``z_global`` and ``upcrossings``.
+
+    Example:
+        >>> found = single_scan([0.0, 1.2, 0.0, 3.0, 0.0, 1.1, 0.3])
+        >>> round(found["p_global"], 4), round(found["z_global"], 2)
+        (0.0547, 1.6)
+    """
+    largest = float(np.max(z))
+    n = observed_upcrossings(z, level)
+    # below the level the count says nothing of the largest excess: everything is compatible
+    p = gross_vitells(largest, float(max(n, 1)), level) if largest > level else 1.0
+    return {
+        "z_local": largest,
+        "p_local": float(ndtr(-largest)),
+        "p_global": p,
+        "z_global": 0.0 if p >= 0.5 else float(-ndtri(p)),
+        "upcrossings": n,
+    }
 
 
 def _window_data(m: Batch, bins: Sequence[IntArray], spectra: FloatArray, pulls: Mapping[str, FloatArray]) -> Data:
