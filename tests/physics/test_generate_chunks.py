@@ -157,8 +157,54 @@ def test_decay_to_photons() -> None:
     assert np.allclose(mass(np.stack([pair[k] for k in ("e", "px", "py", "pz")], axis=-1)), 2.0, atol=1e-9)
 
 
+def test_roulette_is_unbiased_and_keeps_the_books() -> None:
+    roulette = [{"observable": "pt_pair", "pair": [13, 13], "points": [[0.5, 0.05], [1.5, 1.0]]}]
+    plain = registry("tautau_mumu", {"bias": [], "roulette": []})
+    thinned = registry("tautau_mumu", {"bias": [], "roulette": roulette})
+    results = []
+    for process in (plain, thinned):
+        pack = adapt(process, 1, SMALL)
+        chunk = generate_chunk(process, pack, 20_000, generator(1, process.digest), 3)
+        assert digest(chunk) == digest(generate_chunk(process, pack, 20_000, generator(1, process.digest), 3))
+        assert chunk.n_events == 20_000
+        assert chunk.sumw == pytest.approx(float(ak.sum(chunk.events.weight)))
+        particles = chunk.events.particles
+        muons = particles[np.abs(particles.pdg) == 13]
+        sums = np.stack([ak.to_numpy(ak.sum(muons[k], axis=1)) for k in ("e", "px", "py", "pz")], axis=-1)
+        cm = process.beams.frame.to_cm(sums)
+        results.append((pack, chunk, ak.to_numpy(chunk.events.weight), np.hypot(cm[:, 1], cm[:, 2]), cm[:, 0]))
+    (_, chunk, w, pt, energy), (pack, thin, wt, ptt, energyt) = results
+    assert len(thin.events) < 0.5 * len(chunk.events)
+    error = float(np.sqrt(thin.sumw2))
+    assert thin.sumw == pytest.approx(thin.n_events * pack.sigma_fb, abs=4 * error)
+    for a, b in ((pt, ptt), (energy, energyt)):
+        x, ex = moments(a, w)
+        y, ey = moments(b, wt)
+        assert x == pytest.approx(y, abs=4 * np.hypot(ex, ey))
+    # numbers are those of the tries, so that the folds are alike; what is of interest is all kept
+    number = ak.to_numpy(thin.events.event_id) - 3 * 2**32
+    assert np.all(np.diff(number) > 0)
+    assert number.max() < 20_000
+    assert len(thin.events) < number.max() < thin.n_events
+    folds = np.bincount(number % 4, weights=wt, minlength=4)
+    assert np.all(np.abs(folds - wt.sum() / 4) < 4 * np.sqrt(np.bincount(number % 4, weights=wt**2, minlength=4)))
+    assert np.sum(ptt > 1.5) == pytest.approx(np.sum(pt > 1.5), abs=4 * np.sqrt(2 * np.sum(pt > 1.5)))
+    # mothers still fit
+    for side in (0, 1):
+        daughters = thin.events.particles[thin.events.particles.mother == side]
+        assert np.allclose(ak.to_numpy(ak.sum(daughters.e, axis=1)), ak.to_numpy(thin.events.particles.e[:, side]))
+
+
+def test_nothing_may_survive() -> None:
+    roulette = [{"observable": "pt_pair", "pair": [13, 13], "points": [[0.0, 1e-9], [20.0, 1e-9]]}]
+    process = registry("tautau_mumu", {"bias": [], "roulette": roulette})
+    chunk = generate_chunk(process, adapt(process, 1, SMALL), 50, generator(1, "none"), 0)
+    assert (len(chunk.events), chunk.n_events, chunk.sumw) == (0, 50, 0.0)
+    assert chunk.events.fields == ["weight", "event_id", "particles"]
+
+
 def test_tau_decays_are_attached() -> None:
-    process = registry("tautau_mumu")
+    process = registry("tautau_mumu", {"bias": [], "roulette": []})
     pack = adapt(process, 1)
     chunk = generate_chunk(process, pack, 500, generator(1, "tau"), 0)
     particles = chunk.events.particles

@@ -21,6 +21,7 @@ __all__ = [
     "PairCut",
     "ProcessConfig",
     "ProcessCuts",
+    "RouletteConfig",
     "TauDecayConfig",
     "UnweightConfig",
 ]
@@ -69,11 +70,21 @@ class BiasConfig(StrictModel):
     """A factor of the rate at which events are generated; events carry its inverse in their weight."""
 
     observable: Literal[
-        "pt_pair", "m2_recoil", "mass_pair", "cos_missing", "e_leg", "cos_leg", "m2_total_recoil", "theta_lab_leg"
+        "pt_pair",
+        "x_pt_pair",
+        "m2_recoil",
+        "mass_pair",
+        "delta_phi",
+        "cos_missing",
+        "e_leg",
+        "cos_leg",
+        "m2_total_recoil",
+        "theta_lab_leg",
     ]
-    """Of the pair: transverse momentum, recoil mass squared, invariant mass, cosine of the recoil's direction; of the
-    first leg: energy, cosine. With radiated photon and beams: ``m2_total_recoil``, what recoils against the pair
-    altogether, and ``theta_lab_leg``, polar angle in the laboratory in degrees."""
+    """Of the pair: transverse momentum, the same over the largest at its recoil mass, recoil mass squared, invariant
+    mass, azimuth between them in degrees, cosine of the recoil's direction; of the first leg: energy, cosine. With
+    radiated photon and beams: ``m2_total_recoil``, what recoils against the pair altogether, and ``theta_lab_leg``,
+    polar angle in the laboratory in degrees."""
     legs: tuple[str, ...] = Field(min_length=1, max_length=2)
     """Names of the legs."""
     points: tuple[tuple[float, float], ...] = Field(min_length=2)
@@ -90,6 +101,30 @@ class BiasConfig(StrictModel):
         needed = 1 if self.observable in ("e_leg", "cos_leg", "theta_lab_leg") else 2
         if len(self.legs) != needed:
             raise ValueError(f"legs: {self.observable} needs {needed} of them, not {list(self.legs)}")
+        return self
+
+
+class RouletteConfig(StrictModel):
+    """A probability with which events go on after all decays; survivors carry its inverse in their weight."""
+
+    observable: Literal["pt_pair", "x_pt_pair", "m2_recoil", "mass_pair", "delta_phi", "cos_missing"]
+    """Of two final particles in the nominal CM frame, against the whole initial state; as for biases."""
+    pair: tuple[int, int]
+    """Absolute PDG codes of the particles, such as ``[13, 13]``: two equal codes stand for particle and antiparticle,
+    others for the first of each. Events without such a pair go on."""
+    points: tuple[tuple[float, float], ...] = Field(min_length=2)
+    """Pairs (observable, probability): linear between points in the observable and the logarithm of the probability,
+    constant outside."""
+
+    @model_validator(mode="after")
+    def _valid(self) -> RouletteConfig:
+        x = [p[0] for p in self.points]
+        if any(b <= a for a, b in itertools.pairwise(x)):
+            raise ValueError(f"points: observables {x} must increase")
+        if any(not 0 < p[1] <= 1 for p in self.points):
+            raise ValueError("points: probabilities must be above 0, or events could not be weighted back, up to 1")
+        if min(self.pair) <= 0:
+            raise ValueError(f"pair: {list(self.pair)} must be positive PDG codes")
         return self
 
 
@@ -166,6 +201,9 @@ class ProcessConfig(StrictModel):
     """Multiplies |M|^2 by (s'/s)^-power: 2 for form factors falling like 1/s'."""
     bias: tuple[BiasConfig, ...] = ()
     """Where to generate more events than come by nature; factors multiply."""
+    roulette: tuple[RouletteConfig, ...] = ()
+    """Which events go on to the detector; probabilities multiply. The number of events of a sample counts the tries:
+    use it where most events are of no interest but only their decays tell, for fewer events to be simulated."""
     decays: dict[str, DecayConfig] = Field(default_factory=dict)
     """Two-body decays of legs, by name."""
     taus: TauDecayConfig | None = None
@@ -183,6 +221,8 @@ class ProcessConfig(StrictModel):
             raise ValueError("final: the tree engine needs two or more products")
         if self.engine == "pythia" and self.normalisation is None:
             raise ValueError("normalisation: the Pythia engine takes its cross-section from here")
+        if self.engine == "pythia" and (self.bias or self.roulette):
+            raise ValueError("bias, roulette: the tree engine has them, the Pythia engine has not")
         names = set(self.final)
         asked = [c.leg for c in self.cuts.legs] + [n for c in self.cuts.pairs for n in c.legs]
         asked += [n for b in self.bias for n in b.legs] + list(self.decays)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from darkfactory.config.process import BiasConfig
 from darkfactory.core.errors import InputError
+from darkfactory.generate.frames import modulus
+from darkfactory.generate.pairs import PAIR_OBSERVABLES, pair_value
 from darkfactory.generate.radiation import ToLab
 from darkfactory.generate.topology import LegLike
 from darkfactory.physics.kinematics import mass2
@@ -41,6 +43,8 @@ class Bias:
             InputError: the observable needs ``lab``.
         """
         members = [q for i in self.legs if (q := p[i]) is not None]
+        if self.observable in PAIR_OBSERVABLES:
+            return pair_value(self.observable, members[0], members[1], root)
         total = members[0] if len(members) == 1 else members[0] + members[1]
         if self.observable in _LAB:
             if lab is None:
@@ -49,17 +53,9 @@ class Bias:
             if self.observable == "theta_lab_leg":
                 return np.asarray(np.degrees(np.arctan2(np.hypot(seen[1], seen[2]), seen[3])))
             return mass2(lab.total - seen.T)
-        k2 = total[1] ** 2 + total[2] ** 2 + total[3] ** 2
-        if self.observable == "pt_pair":
-            return np.asarray(np.hypot(total[1], total[2]))
-        if self.observable == "mass_pair":
-            return np.asarray(np.sqrt(np.maximum(total[0] ** 2 - k2, 0.0)))
-        if self.observable == "m2_recoil":
-            return np.asarray((root - total[0]) ** 2 - k2)
         if self.observable == "e_leg":
             return np.asarray(total[0])
-        sign = -1.0 if self.observable == "cos_missing" else 1.0
-        return np.asarray(sign * total[3] / np.sqrt(np.maximum(k2, 1e-300)))
+        return np.asarray(total[3] / np.maximum(modulus(total), 1e-150))
 
     def factor(self, p: Sequence[Array | None], root: Array, lab: ToLab | None = None) -> Array:
         """The bias, (n,)."""

@@ -13,6 +13,7 @@ from darkfactory.generate.gridpack import Gridpack
 from darkfactory.generate.process import Process
 from darkfactory.generate.radiation import ToLab, make_to_lab
 from darkfactory.generate.record import Particles, concatenate, to_events
+from darkfactory.generate.roulette import keep_particles, survival
 from darkfactory.generate.taus.decay import TAU_MINUS, decay_tau_pair
 from darkfactory.generate.unweight import HardEvents, unweighted
 from darkfactory.physics.kinematics import two_body
@@ -29,8 +30,8 @@ class GeneratedChunk:
 
     Attributes:
         events: awkward records per :mod:`darkfactory.events.schema`.
-        n_events: their number.
-        sumw: sum of weights, fb; over ``n_events`` it is the cross-section.
+        n_events: events that were made; the roulette may have kept fewer in ``events``, with their numbers among these.
+        sumw: sum of weights, fb; over ``n_events`` it is the cross-section (with roulette: on average).
         sumw2: sum of squared weights.
         tries: attempts at the hard process.
     """
@@ -105,7 +106,7 @@ def generate_chunk(
     Args:
         process: what to generate.
         gridpack: its frozen adaptation.
-        n_events: number of events.
+        n_events: number of events, before the roulette.
         rng: random stream of the chunk.
         chunk: its number, for the events' identifiers.
 
@@ -139,5 +140,11 @@ def generate_chunk(
     photon = Particles(
         radiated.astype(np.int64), 22 * ones, ones, -ones, lab.photon[radiated], np.zeros((len(radiated), 3))
     )
-    events = to_events(concatenate([*first, *second, photon, *last]), hard.weight, chunk)
-    return GeneratedChunk(events, n, float(hard.weight.sum()), float((hard.weight**2).sum()), hard.tries)
+    particles, weight, number = concatenate([*first, *second, photon, *last]), hard.weight, None
+    if process.config.roulette:
+        chance = survival(process.config.roulette, particles, n, process.beams.frame)
+        keep = rng.random(n) < chance
+        particles, number = keep_particles(particles, keep), np.flatnonzero(keep)
+        weight = weight[keep] / chance[keep]
+    events = to_events(particles, weight, chunk, number)
+    return GeneratedChunk(events, n, float(weight.sum()), float((weight**2).sum()), hard.tries)

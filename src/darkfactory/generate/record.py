@@ -41,8 +41,14 @@ def concatenate(parts: list[Particles]) -> Particles:
     )
 
 
-def to_events(particles: Particles, weight: Array, chunk: int) -> ak.Array:
+def to_events(particles: Particles, weight: Array, chunk: int, number: NDArray[np.int64] | None = None) -> ak.Array:
     """Awkward truth events per :mod:`darkfactory.events.schema`; ``particles`` in the order of events.
+
+    Args:
+        particles: of all events.
+        weight: fb, (n,).
+        chunk: number of the chunk.
+        number: what the events are called within it, (n,); by default 0 to n - 1.
 
     Example:
         >>> one = Particles(np.zeros(1, int), np.array([22]), np.ones(1, int), -np.ones(1, int),
@@ -59,5 +65,5 @@ def to_events(particles: Particles, weight: Array, chunk: int) -> ak.Array:
         "vx": particles.vertex[:, 0], "vy": particles.vertex[:, 1], "vz": particles.vertex[:, 2],
     }  # fmt: skip
     jagged = zip_checked({k: ak.unflatten(v, counts) for k, v in columns.items()}, PARTICLE)
-    ids = np.int64(chunk) * np.int64(2**32) + np.arange(n, dtype=np.int64)
+    ids = np.int64(chunk) * np.int64(2**32) + (np.arange(n, dtype=np.int64) if number is None else number)
     return ak.zip({"weight": np.asarray(weight, float), "event_id": ids, "particles": jagged}, depth_limit=1)

@@ -56,7 +56,7 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     return {
         "digest": write_arrays(path, made.events),
         "n_generated": made.n_events,
-        "events": made.n_events,
+        "events": len(made.events),
         "sumw": made.sumw,
         "meta": {
             "tries": made.tries,

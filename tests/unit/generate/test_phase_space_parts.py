@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from darkfactory.config.process import BiasConfig, LegCut, ProcessConfig, ProcessCuts
+from darkfactory.config.process import BiasConfig, LegCut, ProcessConfig, ProcessCuts, RouletteConfig
 from darkfactory.core.errors import InputError
 from darkfactory.core.seeds import generator
 from darkfactory.generate.bias import make_biases, needs_lab, total_bias
@@ -14,7 +14,10 @@ from darkfactory.generate.gridpack import Gridpack, overweight_limit
 from darkfactory.generate.grids import accumulate, density, refine, stretch, uniform
 from darkfactory.generate.mappings import Map
 from darkfactory.generate.radiation import ToLab
+from darkfactory.generate.record import Particles
 from darkfactory.generate.regions import make_region
+from darkfactory.generate.roulette import survival
+from darkfactory.physics.beams import beam_frame
 
 KINDS = [Map("flat"), Map("log", 0.5), Map("bw", 4.0, 0.3), Map("soft"), Map("logit")]
 
@@ -109,6 +112,8 @@ def test_bias_observables() -> None:
 
     assert value("pt_pair", "mu-", "mu+") == pytest.approx(np.sqrt(2))
     assert value("m2_recoil", "mu-", "mu+") == pytest.approx(25 - 1 - 1 - 2.25)
+    assert value("x_pt_pair", "mu-", "mu+") == pytest.approx(np.sqrt(2) * 20 / (100 - 20.75))
+    assert value("delta_phi", "mu-", "mu+") == pytest.approx(90.0)
     assert value("mass_pair", "mu-", "mu+") == pytest.approx(np.sqrt(25 - 4.25))
     assert value("cos_missing", "mu-", "mu+") == pytest.approx(-1.5 / np.sqrt(4.25))
     assert value("e_leg", "mu+") == pytest.approx(2.0)
@@ -153,8 +158,47 @@ def test_wrong_biases(value: dict[str, object], message: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        ({"pair": [13, 13], "points": [[1, 1], [0, 1]]}, "must increase"),
+        ({"pair": [13, 13], "points": [[0, 0], [1, 1]]}, "above 0"),
+        ({"pair": [13, 13], "points": [[0, 0.1], [1, 1.5]]}, "up to 1"),
+        ({"pair": [13, -13], "points": [[0, 0.1], [1, 1]]}, "positive PDG"),
+    ],
+)
+def test_wrong_roulettes(value: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        RouletteConfig.model_validate({"observable": "pt_pair", **value})
+
+
+def test_roulette_takes_final_particles_of_both_kinds() -> None:
+    # a decayed muon first, then a pion and a muon; in the second event no pion
+    p = np.array([[9.0, 5.0, 0, 0], [2.0, 1.0, 0, 0], [2.0, 0.5, 0, 0], [2.0, 0.3, 0, 0]])
+    pdg, status = np.array([13, -211, 13, 13]), np.array([2, 1, 1, 1])
+    both = Particles(np.array([0, 0, 0, 1]), pdg, status, -np.ones(4, dtype=int), p, np.zeros((4, 3)))
+    frame = beam_frame(5.29, 5.29, 0.0)
+
+    def chance(pair: tuple[int, int]) -> list[float]:
+        points = ((0.0, 1e-4), (4.0, 1.0))
+        return survival([RouletteConfig(observable="pt_pair", pair=pair, points=points)], both, 2, frame).tolist()
+
+    assert chance((13, 211)) == pytest.approx([10**-2.5, 1.0])
+    assert chance((211, 13)) == pytest.approx([10**-2.5, 1.0])
+    assert chance((13, 13)) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
         ({"name": "p", "final": ["mu-"]}, "two or more products"),
         ({"name": "p", "engine": "pythia"}, "takes its cross-section"),
+        (
+            {
+                "name": "p",
+                "engine": "pythia",
+                "normalisation": {"value": 1.0, "source": "assumed"},
+                "roulette": [{"observable": "pt_pair", "pair": [13, 13], "points": [[0, 0.1], [1, 1]]}],
+            },
+            "the Pythia engine has not",
+        ),
         ({"name": "p", "final": ["mu-", "mu+"], "wide": "Zp"}, "not in final"),
     ],
 )
