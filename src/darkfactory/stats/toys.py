@@ -21,7 +21,7 @@ from darkfactory.stats.newton import fit
 
 __all__ = ["ToyLimit", "ToySample", "sample_data", "toy_limits", "toy_sample"]
 
-_BLOCK = 256
+_BLOCK = 1024
 _TOLERANCE = 1e-8
 _LEAST = 3e-4
 
