@@ -15,12 +15,8 @@ def momenta() -> np.ndarray:
 
 def test_spin_sums_give_pslash_plus_and_minus_mass(momenta: np.ndarray) -> None:
     m = np.eye(4) * 0.3
-    uu = sum(
-        np.einsum("ni,nj->nij", u_spinor(momenta, 0.3, h), bar(u_spinor(momenta, 0.3, h))) for h in (1, -1)
-    )
-    vv = sum(
-        np.einsum("ni,nj->nij", v_spinor(momenta, 0.3, h), bar(v_spinor(momenta, 0.3, h))) for h in (1, -1)
-    )
+    uu = sum(np.einsum("ni,nj->nij", u_spinor(momenta, 0.3, h), bar(u_spinor(momenta, 0.3, h))) for h in (1, -1))
+    vv = sum(np.einsum("ni,nj->nij", v_spinor(momenta, 0.3, h), bar(v_spinor(momenta, 0.3, h))) for h in (1, -1))
     np.testing.assert_allclose(uu, slash(momenta) + m, atol=1e-12)
     np.testing.assert_allclose(vv, slash(momenta) - m, atol=1e-12)
 

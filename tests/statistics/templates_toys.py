@@ -42,7 +42,10 @@ def alp_config(**changes: object) -> TemplatesConfig:
         "regions": [
             {"name": "gg", "observable": "m2_gg", "mass": [0.5, "switch"], "observable_range": [0.0, 25.0]},
         ],
-        "shape": {"wrong_pairings": {"per_event": 2, "total": {"value": S, **TAG}}, "width": {"order": 3, "variable": "log_mass"}},
+        "shape": {
+            "wrong_pairings": {"per_event": 2, "total": {"value": S, **TAG}},
+            "width": {"order": 3, "variable": "log_mass"},
+        },
         "default_sample": {"role": "continuum", "smoothing": {"method": "spline"}},
         "samples": {"eta_gamma": {"role": "peaking", "normalisation": {"value": 0.1, **TAG}}},
         "window": {"half_width": 10},
@@ -163,9 +166,7 @@ def zprime_toy(n: int = 40000, config: TemplatesConfig | None = None) -> Toy:
     region = config.regions[0]
     edges = binning.regions["recoil"].edges
     histograms = {
-        "recoil": {
-            k: fill_region(t, region, edges, n_generated=n) for k, t in zprime_backgrounds(n, rng).items()
-        }
+        "recoil": {k: fill_region(t, region, edges, n_generated=n) for k, t in zprime_backgrounds(n, rng).items()}
     }
     samples = {k: SignalSample(fill_region(t, region, edges, n_generated=10000), 4.0) for k, t in tables.items()}
     return Toy(config, shapes, binning, build_background(histograms, binning, config), samples, points)

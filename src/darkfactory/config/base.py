@@ -27,9 +27,7 @@ Source = Literal["published", "derived", "measured", "recalled", "assumed"]
 class StrictModel(BaseModel):
     """Immutable; unknown keys are errors."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
 
 def _quantity(kind: str) -> BeforeValidator:

@@ -51,16 +51,12 @@ class Library:
             ConfigError: no such name, or files that extend each other in a circle.
         """
         if name in _chain:
-            raise ConfigError(
-                f"extends itself: {' -> '.join([*_chain, name])}", file=str(self.path(kind, name))
-            )
+            raise ConfigError(f"extends itself: {' -> '.join([*_chain, name])}", file=str(self.path(kind, name)))
         if not self.path(kind, name).exists():
             known = self.names(kind)
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"{name!r} is unknown{hint} There are: {', '.join(known)}", file=str(self.root / kind)
-            )
+            raise ConfigError(f"{name!r} is unknown{hint} There are: {', '.join(known)}", file=str(self.root / kind))
         value = self.file(f"{kind}/{name}.yaml")
         parent = value.pop("extends", None)
         if parent is None:

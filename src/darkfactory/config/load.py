@@ -26,9 +26,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
             if key in seen:
-                raise ConfigError(
-                    f"key {key!r} is given twice (line {key_node.start_mark.line + 1}); keep one of them"
-                )
+                raise ConfigError(f"key {key!r} is given twice (line {key_node.start_mark.line + 1}); keep one of them")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -45,17 +43,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         value = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
     except FileNotFoundError as error:
         near = sorted(p.stem for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise ConfigError(
-            f"no such file; {path.parent} has {near or 'no YAML files'}", file=str(path)
-        ) from error
+        raise ConfigError(f"no such file; {path.parent} has {near or 'no YAML files'}", file=str(path)) from error
     except ConfigError as error:
         raise ConfigError(error.message, file=str(path)) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
-        raise ConfigError(
-            f"{line}{getattr(error, 'problem', error)}; mend the YAML", file=str(path)
-        ) from error
+        raise ConfigError(f"{line}{getattr(error, 'problem', error)}; mend the YAML", file=str(path)) from error
     if value is None:
         return {}
     if not isinstance(value, dict):

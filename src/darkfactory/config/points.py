@@ -121,6 +121,4 @@ def blocks(points: Sequence[str], size: int) -> dict[str, list[str]]:
         >>> blocks(["m0p50000", "m1p00000", "m1p50000"], 2)
         {'b000': ['m0p50000', 'm1p00000'], 'b001': ['m1p50000']}
     """
-    return {
-        f"b{i:03d}": list(points[start : start + size]) for i, start in enumerate(range(0, len(points), size))
-    }
+    return {f"b{i:03d}": list(points[start : start + size]) for i, start in enumerate(range(0, len(points), size))}

@@ -92,9 +92,7 @@ def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
             merged[section] = None
         else:
             merged[section] = deep_merge(base or {}, override or {})
-    trigger = validate(
-        TriggerChoice, merged.pop("trigger"), file=f"searches/{file.name}.yaml", where="trigger"
-    )
+    trigger = validate(TriggerChoice, merged.pop("trigger"), file=f"searches/{file.name}.yaml", where="trigger")
     return SearchConfig(
         search=file.name,
         dataset=dataset,
@@ -132,9 +130,7 @@ def load_campaign(
         text = deep_merge(library.get("searches", search), config.overrides.get(search, {}))
         file = validate(SearchFile, text, file=path)
         if file.name != search:
-            raise ConfigError(
-                f"is {file.name!r} but the file is called {search}.yaml", where="name", file=path
-            )
+            raise ConfigError(f"is {file.name!r} but the file is called {search}.yaml", where="name", file=path)
         _choose(chosen, list(file.datasets), f"searches.{search}", where)
         for hypothesis, h in file.hypotheses.items():
             _choose([config.grid], list(h.grids), f"hypotheses.{hypothesis}.grids", path)

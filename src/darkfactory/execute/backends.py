@@ -104,9 +104,7 @@ class DaskBackend:
         # keys of an earlier call may still be on their way out of the scheduler
         prefix = f"{self.prefix}-{next(self._calls)}"
         futures = [
-            self.client.submit(
-                _one_thread_invoke, name, args, pure=False, retries=1, key=f"{prefix}-{i}"
-            )
+            self.client.submit(_one_thread_invoke, name, args, pure=False, retries=1, key=f"{prefix}-{i}")
             for i, (name, args) in enumerate(tasks)
         ]
         try:
@@ -117,9 +115,7 @@ class DaskBackend:
             for future, (name, _) in zip(futures, tasks, strict=True):
                 if future.status != "finished":
                     error = future.exception()
-                    raise RunError(
-                        f"task {name} failed on the cluster: {type(error).__name__}: {error}"
-                    ) from error
+                    raise RunError(f"task {name} failed on the cluster: {type(error).__name__}: {error}") from error
                 good, value = future.result()
                 if not good:
                     raise value
@@ -142,9 +138,7 @@ def tree_reduce(items: Sequence[Any], add: Callable[[Any, Any], Any], fan_in: in
         10
     """
     if not items:
-        raise RunError(
-            "nothing to reduce: the stage had no chunks; check the number of events in the campaign"
-        )
+        raise RunError("nothing to reduce: the stage had no chunks; check the number of events in the campaign")
     level = list(items)
     while len(level) > 1:
         reduced = []

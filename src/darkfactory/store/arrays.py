@@ -60,18 +60,14 @@ def read_arrays(path: str | Path, fields: Sequence[str] | None = None) -> ak.Arr
     try:
         with uproot.open(path) as file:
             if _TREE not in file.keys(cycle=False):
-                raise InputError(
-                    f"{path}: no event table in this file; it was not closed properly: delete it"
-                )
+                raise InputError(f"{path}: no event table in this file; it was not closed properly: delete it")
             source = file[_TREE]
             names = list(source.keys(recursive=False)) if hasattr(source, "keys") else []
             if fields is not None:
                 missing = [f for f in fields if f not in names]
                 if missing:
                     raise InputError(f"{path}: columns {missing} are missing; there are {names}")
-            return source.arrays(
-                filter_name=None if fields is None else [*fields, *(f"{f}.*" for f in fields)]
-            )
+            return source.arrays(filter_name=None if fields is None else [*fields, *(f"{f}.*" for f in fields)])
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run the stage that makes it first") from error
     except InputError:
