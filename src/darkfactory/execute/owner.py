@@ -103,11 +103,11 @@ def main() -> None:
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(folder / "socket"))
     server.listen(128)
+    from distributed import fire_and_forget
+
     client = _connect(folder, workers)
-    warming = [
-        client.submit(_warm, preload, workers=[worker], pure=False, key=f"warm-{i}")
-        for i, worker in enumerate(client.scheduler_info(n_workers=-1)["workers"])
-    ]
+    for i, worker in enumerate(client.scheduler_info(n_workers=-1)["workers"]):
+        fire_and_forget(client.submit(_warm, preload, workers=[worker], pure=False, key=f"warm-{i}"))
     (folder / "ready").touch()
     number = 0
     while True:
