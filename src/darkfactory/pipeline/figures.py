@@ -200,6 +200,21 @@ def _network(job: Request, common: Mapping[str, Any]) -> Drawn:
 def _pulls(job: Request, common: Mapping[str, Any]) -> Drawn:
     scan = read_json(job.input("scan"))
     largest = scan.get("largest")
+    if largest and largest.get("best_fit"):
+        fit = largest["best_fit"]
+        signal = (np.asarray(fit["fit"]) - np.asarray(fit["background"])).tolist()
+        yield (
+            "best_fit",
+            f"Window of the largest excess, {largest['point']}: fitted background and best-fit signal",
+            spectrum_figure(
+                fit["edges"],
+                fit["observed"],
+                {"background (fit)": fit["background"], "signal (best fit)": signal},
+                **common,
+                xlabel="squared mass [GeV$^2$]",
+                log=False,
+            ),
+        )
     if largest and largest.get("pulls"):
         pulls = {k: (v[0], v[1]) for k, v in largest["pulls"].items()}
         title = f"{largest['point']}, local {largest['z_local']:.1f} sigma"

@@ -14,7 +14,7 @@ from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.limits import CSV_COLUMNS
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.stats.pulls import nuisance_pulls
+from darkfactory.stats.pulls import fitted_counts, nuisance_pulls
 from darkfactory.stats.significance import ScanToys, scan_significance, scan_toys, single_scan
 from darkfactory.stats.spectrum import ScanWindow, shared_spectrum
 from darkfactory.store.tables import write_csv
@@ -79,6 +79,26 @@ def _pulls(workspace: Mapping[str, Any] | None) -> dict[str, list[float]]:
         return {}
 
 
+def _best_fit(workspace: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Counts and fit in the window of a point, summed over its second axis; empty where there is no fast fit."""
+    if workspace is None or workspace["spec"] is None:
+        return {}
+    try:
+        counts = fitted_counts(workspace["spec"]).get(workspace["region"])
+    except UserError:
+        return {}
+    if counts is None:
+        return {}
+    bins = len(workspace["edges"][0]) - 1
+    keep = np.array(workspace["keep"], dtype=bool)
+    summed = {}
+    for name, values in counts.items():
+        full = np.zeros(bins)
+        full[keep] = np.reshape(values, (int(keep.sum()), -1)).sum(axis=1)
+        summed[name] = full.tolist()
+    return {"edges": list(workspace["edges"][0]), **summed}
+
+
 def finish(request: Mapping[str, Any]) -> None:
     """Collect all blocks, on one worker."""
     job = Request.from_dict(request)
@@ -109,7 +129,8 @@ def finish(request: Mapping[str, Any]) -> None:
             significance[hypothesis] = _significance(hypothesis, known, workspaces, spec)
     best = max(significance.values(), key=lambda s: s["z_local"], default=None)
     if best is not None:
-        best = best | {"pulls": _pulls(workspaces.get(f"{best['hypothesis']}/{best['point']}"))}
+        workspace = workspaces.get(f"{best['hypothesis']}/{best['point']}")
+        best = best | {"pulls": _pulls(workspace), "best_fit": _best_fit(workspace)}
     write_json(
         job.output("scan"),
         {

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from darkfactory.stats.histfactory import compile_workspace
-from darkfactory.stats.likelihood import evaluate
+from darkfactory.stats.likelihood import evaluate, expected
 from darkfactory.stats.newton import solve_damped
 from darkfactory.stats.scan import base_fits
 
-__all__ = ["nuisance_pulls"]
+__all__ = ["fitted_counts", "nuisance_pulls"]
 
 
 def nuisance_pulls(spec: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -58,3 +58,42 @@ def nuisance_pulls(spec: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
         pull = float(best.theta[0, i] - m.observed.aux[0, i]) / width
         found[name] = (pull, float(np.sqrt(max(covariance[i, i], 0.0))) / width)
     return found
+
+
+def fitted_counts(spec: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """Observed counts, the fit of data with the signal free, and its background part, by channel.
+
+    Args:
+        spec: complete workspace with its observation.
+
+    Returns:
+        By channel: ``observed``, ``fit`` and ``background`` (the fit with its signal taken away); empty where the fit
+        fails.
+
+    Raises:
+        UnsupportedModel: a workspace that the engine does not take.
+
+    Example:
+        >>> spec = {"channels": [{"name": "sr", "samples": [
+        ...     {"name": "s", "data": [2.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
+        ...     "observations": [{"name": "sr", "data": [9.0]}], "version": "1.0.0",
+        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> {k: [round(v, 6) for v in c] for k, c in fitted_counts(spec)["sr"].items()}
+        {'observed': [9.0], 'fit': [9.0], 'background': [5.0]}
+    """
+    _, m = compile_workspace(spec)
+    best = base_fits(m, m.observed).free
+    if not best.converged[0]:
+        return {}
+    without = best.theta.copy()
+    without[:, m.structure.poi] = 0.0
+    fit, background = expected(m, best.theta, best.gammas), expected(m, without, best.gammas)
+    return {
+        block.name: {
+            "observed": m.observed.blocks[i].counts[0].tolist(),
+            "fit": fit[i][0].tolist(),
+            "background": background[i][0].tolist(),
+        }
+        for i, block in enumerate(m.structure.blocks)
+    }
