@@ -59,7 +59,7 @@ def spectrum_figure(
     positive = total[total > 0]
     if log and positive.size:
         ax.set_yscale("log")
-        ax.set_ylim(max(0.3 * float((positive / width[total > 0]).min()), 1e-3 * float((total / width).max())), None)
+        ax.set_ylim(max(0.3 * float((positive / width[total > 0]).min()), 1e-6 * float((total / width).max())), None)
     ax.set_ylabel("events / unit of the axis")
     ax.legend(ncols=2)
     stamp(ax, dataset, luminosity_fb, data)
@@ -150,7 +150,7 @@ def network_figure(
     right.barh(names, [ranking[n] for n in names], color=COLOURS[0])
     right.invert_yaxis()
     right.minorticks_off()
-    right.set_xlabel("loss of the figure of merit when shuffled")
+    right.set_xlabel("smallest cross-section, input shuffled over intact")
     return fig
 
 
