@@ -55,7 +55,7 @@ class Library:
         if not self.path(kind, name).exists():
             known = self.names(kind)
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ConfigError(f"{name!r} is unknown{hint} There are: {', '.join(known)}", file=str(self.root / kind))
         value = self.file(f"{kind}/{name}.yaml")
         parent = value.pop("extends", None)

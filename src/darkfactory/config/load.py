@@ -146,7 +146,7 @@ def validate(model: type[Model], value: Any, *, file: str = "", where: str = "")
         if first["type"] == "extra_forbidden":
             known = _known_keys(model, location)
             near = difflib.get_close_matches(str(location[-1]), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             message = f"unknown key{hint} Allowed here: {', '.join(known)}{tail}"
         elif first["type"] == "missing":
             message = f"this key is required{tail}"

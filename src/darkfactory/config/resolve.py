@@ -79,7 +79,7 @@ def _choose(names: Sequence[str], allowed: Sequence[str], where: str, file: str)
     for name in names:
         if name not in allowed:
             near = difflib.get_close_matches(name, allowed, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ConfigError(f"unknown {name!r}{hint} Allowed: {', '.join(allowed)}", where=where, file=file)
 
 
