@@ -10,6 +10,7 @@ import numpy as np
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
 from darkfactory.cli.run import snakemake
 from darkfactory.config.points import parse_point, point_name
+from darkfactory.config.resolve import Campaign
 from darkfactory.core.errors import UserError
 from darkfactory.core.files import read_json
 from darkfactory.pipeline.layout import path
@@ -47,6 +48,13 @@ def _point(text: str) -> str:
         return text
 
 
+def _sqrts(campaign: Campaign, w: dict[str, str]) -> float:
+    """Nominal centre-of-mass energy of a dataset in GeV, from the detector of its first signal sample."""
+    first = next(iter(campaign.searches[w["search"], w["dataset"]].hypotheses.values())).sample
+    beams = campaign.library.get("detectors", campaign.samples[first].detector)["beams"]
+    return float(beams["sqrts_gev"]["value"])
+
+
 @click.command()
 @campaign_options
 @click.option("--cores", default=2, show_default=True, help="Worker processes.")
@@ -59,7 +67,11 @@ def limit(
     """The limit of SEARCH on DATASET at one POINT (a name such as m0p50000, or a mass in GeV), on the grid or off."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
-    file = path("limits", campaign=resolved.config.campaign, block=_point(point), **w)
+    name = _point(point)
+    mass, sqrts = parse_point(name)["mass"], _sqrts(resolved, w)
+    if not 0 < mass < sqrts:
+        raise UserError(f"mass {mass:g} GeV must be above 0 and below the centre-of-mass energy of {sqrts:.3f} GeV")
+    file = path("limits", campaign=resolved.config.campaign, block=name, **w)
     snakemake([file], campaign, config_dir, settings, cores)
     rows = [
         {k: r.get(k) for k in ("hypothesis", "point", "cl", "quantity", "unit", *_LIMIT_COLUMNS, "method", "status")}
