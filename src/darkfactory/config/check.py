@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,10 +13,11 @@ from darkfactory.config.library import Library
 from darkfactory.config.load import validate
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import name_map
-from darkfactory.config.period import load_periods, period_menu
+from darkfactory.config.period import PeriodConfig, load_periods, period_menu
 from darkfactory.config.points import expand_grid, parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
+from darkfactory.config.search import SearchConfig
 from darkfactory.config.selection import SelectionConfig
 from darkfactory.config.skim import SkimConfig
 from darkfactory.config.statistics import StatisticsConfig
@@ -55,6 +56,25 @@ def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: s
                 )
 
 
+def _samples(config: SearchConfig) -> list[str]:
+    return [*(h.sample for h in config.hypotheses.values()), *config.backgrounds]
+
+
+def _detectors(
+    campaign: Campaign, names: Iterable[str], period: PeriodConfig, title: str, where: str, file: str
+) -> None:
+    """All samples were seen by the detector of the period whose menu and data they are to describe."""
+    for name in names:
+        detector = campaign.samples[name].detector
+        if detector != period.detector:
+            raise ConfigError(
+                f"sample {name!r} is of detector {detector!r}, but period {title!r} ran with {period.detector!r}; "
+                "name samples of that detector (a dataset may give its own hypotheses.<name>.sample and backgrounds)",
+                where=where,
+                file=file,
+            )
+
+
 def _process(library: Library, name: str) -> None:
     process: dict[str, Any] = library.get("processes", name)
     entry = validate(ProcessConfig, process, file=str(library.path("processes", name)))
@@ -86,11 +106,16 @@ def check_campaign(campaign: Campaign) -> list[str]:
         for skim in sample.skims:
             validate(SkimConfig, library.get("skims", skim), file=str(library.path("skims", skim)))
         done.append(f"sample {name}: {origin}, detector {sample.detector}")
+    for name, rates in campaign.config.trigger_rates.items():
+        where, file = f"trigger_rates.{name}", str(library.path("campaigns", campaign.config.campaign))
+        period = periods.get(name, where=where, file=file)
+        _detectors(campaign, rates.samples, period, name, f"{where}.samples", file)
     for (search, dataset), config in campaign.searches.items():
         file = str(library.path("searches", search))
         for section, model in _SECTIONS.items():
             validate(model, getattr(config, section), file=file, where=f"{section} ({dataset})")
         period = periods.get(config.data.period, where=f"datasets.{dataset}.period", file=file)
+        _detectors(campaign, _samples(config), period, config.data.period, f"datasets.{dataset}", file)
         menu = period_menu(period, library.root / "triggers")
         _lines(config.trigger.l1, menu.l1_names, "trigger.l1", file, period.menu)
         _lines(config.trigger.hlt, menu.hlt_names, "trigger.hlt", file, period.menu)

@@ -13,7 +13,7 @@ from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, validate
 from darkfactory.config.points import blocks, expand_grid, parse_point
 from darkfactory.config.sample import SampleConfig
-from darkfactory.config.search import SearchConfig, SearchFile, TriggerChoice
+from darkfactory.config.search import DatasetHypothesis, Hypothesis, SearchConfig, SearchFile, TriggerChoice
 from darkfactory.core.errors import ConfigError
 
 __all__ = ["Campaign", "load_campaign"]
@@ -83,6 +83,22 @@ def _choose(names: Sequence[str], allowed: Sequence[str], where: str, file: str)
             raise ConfigError(f"unknown {name!r}{hint} Allowed: {', '.join(allowed)}", where=where, file=file)
 
 
+def _of_dataset(hypothesis: Hypothesis, own: DatasetHypothesis | None) -> Hypothesis:
+    return hypothesis if own is None else hypothesis.model_copy(update={"sample": own.sample})
+
+
+def _choose_samples(file: SearchFile, catalogue: Sequence[str], path: str) -> None:
+    """Names of samples and hypotheses that a search and its datasets give are known."""
+    _choose([h.sample for h in file.hypotheses.values()], catalogue, "hypotheses", path)
+    _choose(file.backgrounds, catalogue, "backgrounds", path)
+    for dataset, data in file.datasets.items():
+        where = f"datasets.{dataset}"
+        _choose(list(data.hypotheses), list(file.hypotheses), f"{where}.hypotheses", path)
+        for name, own in data.hypotheses.items():
+            _choose([own.sample], catalogue, f"{where}.hypotheses.{name}.sample", path)
+        _choose(data.backgrounds or (), catalogue, f"{where}.backgrounds", path)
+
+
 def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
     data = file.datasets[dataset]
     merged: dict[str, Any] = {}
@@ -97,8 +113,8 @@ def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
         search=file.name,
         dataset=dataset,
         title=file.title,
-        hypotheses=file.hypotheses,
-        backgrounds=file.backgrounds,
+        hypotheses={name: _of_dataset(h, data.hypotheses.get(name)) for name, h in file.hypotheses.items()},
+        backgrounds=file.backgrounds if data.backgrounds is None else data.backgrounds,
         data=data,
         trigger=trigger,
         **merged,
@@ -134,8 +150,7 @@ def load_campaign(
         _choose(chosen, list(file.datasets), f"searches.{search}", where)
         for hypothesis, h in file.hypotheses.items():
             _choose([config.grid], list(h.grids), f"hypotheses.{hypothesis}.grids", path)
-        _choose([h.sample for h in file.hypotheses.values()], list(catalogue), "hypotheses", path)
-        _choose(file.backgrounds, list(catalogue), "backgrounds", path)
+        _choose_samples(file, list(catalogue), path)
         for dataset in chosen or tuple(file.datasets):
             searches[search, dataset] = _resolve_search(file, dataset)
     used: list[str] = []

@@ -9,7 +9,7 @@ from pydantic import Field
 from darkfactory.config.base import Luminosity, StrictModel, Tagged
 from darkfactory.config.points import PointGrid
 
-__all__ = ["Dataset", "Hypothesis", "SearchConfig", "SearchFile", "TriggerChoice"]
+__all__ = ["Dataset", "DatasetHypothesis", "Hypothesis", "SearchConfig", "SearchFile", "TriggerChoice"]
 
 
 class TriggerChoice(StrictModel):
@@ -38,6 +38,13 @@ class Hypothesis(StrictModel):
     """Text for figures."""
 
 
+class DatasetHypothesis(StrictModel):
+    """What a dataset has of its own for one kind of signal."""
+
+    sample: str
+    """Name in the catalogue of samples: the signal in the dataset's own beams and detector."""
+
+
 class Dataset(StrictModel):
     """One set of data: period, luminosity, and what differs from the search's defaults."""
 
@@ -53,6 +60,10 @@ class Dataset(StrictModel):
     """Journal and arXiv number of the published result."""
     reference_csv: str = ""
     """Name of the published table that `compare` and the report look for in the folder of references."""
+    hypotheses: dict[str, DatasetHypothesis] = Field(default_factory=dict)
+    """Signals by hypothesis of the search, where the dataset is of another experiment."""
+    backgrounds: tuple[str, ...] | None = None
+    """Samples of the catalogue, instead of the search's; they must be of the period's detector."""
     skim: dict[str, Any] = Field(default_factory=dict)
     trigger: dict[str, Any] = Field(default_factory=dict)
     selection: dict[str, Any] = Field(default_factory=dict)
@@ -71,7 +82,7 @@ class SearchFile(StrictModel):
     """For figures and the report."""
     hypotheses: dict[str, Hypothesis] = Field(min_length=1)
     backgrounds: tuple[str, ...]
-    """Samples of the catalogue."""
+    """Samples of the catalogue; a dataset may have its own."""
     datasets: dict[str, Dataset] = Field(min_length=1)
     """First: the one of the Belle II result."""
     skim: dict[str, Any] = Field(default_factory=dict)
@@ -86,7 +97,7 @@ class SearchFile(StrictModel):
 
 
 class SearchConfig(StrictModel):
-    """A search on one dataset: defaults merged with the dataset's overrides, sections still plain."""
+    """A search on one dataset: defaults merged with the dataset's overrides, samples included; sections still plain."""
 
     search: str
     dataset: str
