@@ -13,10 +13,11 @@ from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import Histogram
 from darkfactory.templates.background import BackgroundModel, build_background
 from darkfactory.templates.build import Templates, build_templates
+from darkfactory.templates.patchset import patch_sets
 from darkfactory.templates.pseudodata import Observed, draw_observed, observed_from_histograms
 from darkfactory.templates.shapes import TemplatePoint
 from darkfactory.templates.signal import SignalSample
-from darkfactory.templates.workspace import PointWorkspace, WorkspaceSet, build_workspaces
+from darkfactory.templates.workspace import POI, PointWorkspace, WorkspaceSet, build_workspaces
 
 ALP, ZPRIME = alp_toy(), zprime_toy()
 L_ALP, L_ZPRIME = 0.445, 79.7
@@ -35,9 +36,7 @@ def workspaces(
         points or toy.points, toy.shapes, toy.binning, toy.background, config, luminosity, samples=toy.samples
     )
     data = observed or draw_observed(toy.background, luminosity, rng=np.random.default_rng(1), seed="1/test")
-    return build_workspaces(
-        templates, data, points or toy.points, config, luminosity, luminosity_uncertainty=0.01, label="test"
-    )
+    return build_workspaces(templates, data, points or toy.points, config, luminosity, luminosity_uncertainty=0.01)
 
 
 def spec(point: PointWorkspace) -> dict[str, Any]:
@@ -233,32 +232,34 @@ def test_effective_ratio_scales_with_luminosity() -> None:
 
 
 def test_background_only_and_patches_make_the_complete_workspaces() -> None:
-    config = zprime_config(window={"mode": "full", "merge": 8}, hepdata="ins1234567")
+    config = zprime_config(window={"mode": "full", "merge": 8})
     points = [p for p in ZPRIME.points if p.width_ratio == 0]
     built = workspaces(ZPRIME, L_ZPRIME, points=points, config=config)
-    assert built.background_only is not None
-    assert built.patchset is not None
-    background = pyhf.Workspace(built.background_only)
-    patches = pyhf.PatchSet(built.patchset)
+    (shared,) = patch_sets(tuple(built.points.values()), hepdata="ins1234567", label="zprime/toy")
+    background = pyhf.Workspace(shared.background)
+    patches = pyhf.PatchSet(shared.patchset)
     patches.verify(background)
-    assert len(patches) == 5
+    assert len(patches) == len(shared.points) == 5
     for point in points:
         complete = patches.apply(background, f"zprime_{point.name}")
         assert dict(complete) == spec(built.points[point.key])
         pyhf.Workspace(complete).model()
     assert patches["zprime_m2p00000"].metadata["scale"] == built.points["zprime/m2p00000"].scale
     assert patches["zprime_m2p00000"].values == ("zprime", 2.0)
+    assert shared.patchset["metadata"]["references"] == {"hepdata": "ins1234567"}
 
 
-def test_sliding_windows_have_no_shared_background() -> None:
+def test_sliding_windows_have_a_background_each() -> None:
     built = workspaces(ALP, L_ALP)
-    assert built.background_only is None
-    assert built.patchset is None
-
-
-def test_full_range_with_several_backgrounds_is_refused() -> None:
-    with pytest.raises(RunError, match="does not share the background"):
-        workspaces(ALP, L_ALP, config=alp_config(window={"mode": "full"}))
+    groups = patch_sets(tuple(built.points.values()), hepdata="ins0000000")
+    assert [g.points for g in groups] == [(k,) for k, p in built.points.items() if p.spec is not None]
+    for group in groups:
+        patches = pyhf.PatchSet(group.patchset)
+        background = pyhf.Workspace(group.background)
+        patches.verify(background)
+        assert POI not in background.modifiers
+        complete = patches.apply(background, group.points[0].replace("/", "_"))
+        assert dict(complete) == spec(built.points[group.points[0]])
 
 
 def test_counting_window_has_one_bin() -> None:

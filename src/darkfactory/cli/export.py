@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset
+from darkfactory.config.load import validate
+from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.errors import UserError
-from darkfactory.core.files import read_json
+from darkfactory.core.files import read_json, write_json
 from darkfactory.pipeline.layout import path
+from darkfactory.store.tables import write_csv
+from darkfactory.templates.patchset import PatchedBackground, patch_sets
+from darkfactory.templates.workspace import PointWorkspace
 
 __all__ = ["export"]
+
+
+_EXAMPLES = """\b
+Examples:
+  darkfactory export pyhf -s alp_3gamma -p m0p50000 > workspace.json
+  darkfactory export pyhf -s alp_3gamma -o archive
+  pyhf patchset apply archive/background.json archive/patchset.json --name alp_m0p50000 | pyhf cls
+"""
 
 
 @click.group()
@@ -20,34 +34,86 @@ def export() -> None:
     """Results in forms for others."""
 
 
-@export.command()
+@export.command(epilog=_EXAMPLES)
 @campaign_options
 @click.option("--search", "-s", required=True, help="Search.")
 @click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
-@click.option("--point", "-p", required=True, help="Point, as m0p50000.")
-@click.option("--hypothesis", default=None, help="Hypothesis; by default the first.")
+@click.option("--point", "-p", default=None, help="Print the complete workspace of one point, as m0p50000.")
+@click.option("--hypothesis", default=None, help="Hypothesis; by default the first (of --point) or all (of --output).")
+@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None,
+              help="Write background-only workspaces and their signal patch sets to this folder.")  # fmt: skip
 def pyhf(
-    campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None, point: str,
-    hypothesis: str | None,
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None,
+    point: str | None, hypothesis: str | None, output: Path | None,
 ) -> None:  # fmt: skip
-    """Print the complete HistFactory workspace of one point: signal, background and observation."""
+    """HistFactory workspaces for plain pyhf: of one point to the terminal, or of all to a folder.
+
+    The folder holds, for every background that points share (one if the whole range is fitted, else one a window),
+    a background-only workspace and a patch set, and `index.csv`, which names both files and the patch of each point:
+    """
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
-    known = list(resolved.searches[w["search"], w["dataset"]].hypotheses)
-    name = hypothesis or known[0]
-    if name not in known:
-        raise UserError(f"{search} has no hypothesis {name!r}; it has {known}")
+    config = resolved.searches[w["search"], w["dataset"]]
+    known = list(config.hypotheses)
+    if hypothesis is not None and hypothesis not in known:
+        raise UserError(f"{search} has no hypothesis {hypothesis!r}; it has {known}")
+    if (point is None) == (output is None):
+        raise UserError("export pyhf takes either --point, to print one workspace, or --output, to write all")
     folder = Path(path("workspace", campaign=resolved.config.campaign, block="x", **w)).parent
-    seen: list[str] = []
-    for file in sorted(folder.glob("*.json")):
-        points = read_json(file).get("points", {})
-        seen += [k.partition("/")[2] for k in points if k.startswith(f"{name}/")]
-        found = points.get(f"{name}/{point}")
-        if found is not None:
-            if found["spec"] is None:
-                raise UserError(f"{point}: no workspace, its status is {found['status']}")
-            click.echo(json.dumps(found["spec"], indent=1, sort_keys=True))
-            return
-    raise UserError(
-        f"no workspace of {name}/{point} in {folder}; there are {sorted(set(seen)) or 'none: run the search first'}"
+    points = _points(folder)
+    if point is not None:
+        click.echo(json.dumps(_one(points, hypothesis or known[0], point, folder), indent=1, sort_keys=True))
+        return
+    chosen = [PointWorkspace.from_dict(p) for p in points.values() if hypothesis in (None, p["hypothesis"])]
+    if not chosen:
+        raise UserError(f"no workspaces in {folder}; run the search first")
+    templates = validate(TemplatesConfig, config.templates, where=f"{search}.templates")
+    groups = patch_sets(chosen, hepdata=templates.hepdata, label=f"{search}/{w['dataset']}")
+    assert output is not None
+    _write(output, groups, {p.key: p.scale for p in chosen})
+    left_out = sum(p.spec is None for p in chosen)
+    click.echo(
+        f"{output}: {sum(len(g.points) for g in groups)} signal patches on {len(groups)} backgrounds, verified by pyhf"
+        + (f"; {left_out} points have no workspace" if left_out else "")
     )
+
+
+def _points(folder: Path) -> dict[str, Any]:
+    """All points of a dataset; one that was also run alone is the same in both files."""
+    found: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.json")):
+        found |= read_json(file).get("points", {})
+    return found
+
+
+def _one(points: dict[str, Any], hypothesis: str, point: str, folder: Path) -> Any:
+    found = points.get(f"{hypothesis}/{point}")
+    if found is None:
+        seen = sorted(k.partition("/")[2] for k in points if k.startswith(f"{hypothesis}/"))
+        raise UserError(
+            f"no workspace of {hypothesis}/{point} in {folder}; there are {seen or 'none: run the search first'}"
+        )
+    if found["spec"] is None:
+        raise UserError(f"{point}: no workspace, its status is {found['status']}")
+    return found["spec"]
+
+
+def _write(folder: Path, groups: tuple[PatchedBackground, ...], scales: dict[str, float]) -> None:
+    """Files of all groups, after pyhf has checked their schemas and digests."""
+    import pyhf
+
+    rows = []
+    files: dict[str, Any] = {}
+    for group in groups:
+        background, patches = pyhf.Workspace(group.background), pyhf.PatchSet(group.patchset)
+        patches.verify(background)
+        suffix = "" if len(groups) == 1 else "_" + group.points[0].replace("/", "_")
+        names = f"background{suffix}.json", f"patchset{suffix}.json"
+        files |= dict(zip(names, (group.background, group.patchset), strict=True))
+        rows += [
+            {"point": key, "background": names[0], "patchset": names[1], "patch": patch.name, "scale_fb": scales[key]}
+            for key, patch in zip(group.points, patches, strict=True)
+        ]
+    for name, value in files.items():
+        write_json(folder / name, value)
+    write_csv(folder / "index.csv", rows)

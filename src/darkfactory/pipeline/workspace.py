@@ -54,7 +54,6 @@ def point_workspace(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict
         config,
         luminosity,
         luminosity_uncertainty=spec["luminosity_uncertainty"]["value"],
-        label=f"{spec['search']}/{spec['dataset']}",
     )
     return {
         "points": {k: w.to_dict() for k, w in built.points.items()},

@@ -1,8 +1,7 @@
-"""HistFactory workspaces (schema 1.0.0 of pyhf) from templates: one per point, or background plus patch set."""
+"""HistFactory workspaces (schema 1.0.0 of pyhf) from templates: one per point."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -90,14 +89,10 @@ class WorkspaceSet:
     """The workspaces of a search on a dataset.
 
     Attributes:
-        background_only: where all points share one background.
-        patchset: pyhf PatchSet with one signal per point, for ``background_only``.
         points: by ``hypothesis/point``.
         excluded: why points are absent.
     """
 
-    background_only: dict[str, Any] | None
-    patchset: dict[str, Any] | None
     points: Mapping[str, PointWorkspace]
     excluded: Mapping[str, str]
 
@@ -111,7 +106,6 @@ def build_workspaces(
     *,
     luminosity_uncertainty: float,
     second_edges: Mapping[str, Sequence[float]] | None = None,
-    label: str = "",
 ) -> WorkspaceSet:
     """Workspaces of points.
 
@@ -123,7 +117,6 @@ def build_workspaces(
         luminosity: in 1/fb; must be the templates' and the data's.
         luminosity_uncertainty: relative.
         second_edges: edges of the second axis by region, for the record.
-        label: search and dataset, for the patch set's description.
 
     Raises:
         RunError: a point has no template, or luminosities differ.
@@ -143,10 +136,7 @@ def build_workspaces(
         if point.key not in templates.points:
             raise RunError(f"workspace: no templates for {point.key}; run the templates of its block first")
         built[point.key] = _workspace(templates.points[point.key], observed, config, luminosity_uncertainty, seconds)
-    shared = (None, None)
-    if config.window.mode == "full":
-        shared = _patchset([w for w in built.values() if w.spec is not None], config, label)  # type: ignore[assignment]
-    return WorkspaceSet(shared[0], shared[1], built, excluded)
+    return WorkspaceSet(built, excluded)
 
 
 def _normsys(name: str, low: float, high: float) -> dict[str, Any]:
@@ -324,53 +314,3 @@ def _workspace(
         t.flagged_bins, t.polynomial.order if t.polynomial else None,
         t.polynomial.satisfied if t.polynomial else None, observed.data, tuple(sorted(notes)),
     )  # fmt: skip
-
-
-def _patchset(
-    points: Sequence[PointWorkspace], config: TemplatesConfig, label: str
-) -> tuple[dict[str, Any], dict[str, Any]] | tuple[None, None]:
-    """Split complete workspaces into the background that they share and one signal patch each."""
-    if not points:
-        return None, None
-    backgrounds = []
-    for p in points:
-        spec = json.loads(json.dumps(p.spec))
-        spec["channels"][0]["samples"] = spec["channels"][0]["samples"][1:]
-        backgrounds.append(spec)
-    first = backgrounds[0]
-    for p, other in zip(points, backgrounds, strict=True):
-        if other != first:
-            raise RunError(
-                f"workspace: {p.key} does not share the background of {points[0].key}; `window.mode: full` needs one "
-                "region and a simulated background"
-            )
-    # pyhf's digest: of the JSON with sorted keys and default separators
-    text = json.dumps(first, sort_keys=True, ensure_ascii=False).encode("utf8")
-    labels = ["hypothesis", *sorted({a for p in points for a in p.axes})]
-    patches = [
-        {
-            "metadata": {
-                "name": f"{p.hypothesis}_{p.point}",
-                "values": [p.hypothesis, *(p.axes.get(a, 0.0) for a in labels[1:])],
-                "scale": p.scale,
-            },
-            "patch": [
-                {
-                    "op": "add",
-                    "path": "/channels/0/samples/0",
-                    "value": p.spec["channels"][0]["samples"][0] if p.spec else {},
-                }
-            ],
-        }
-        for p in points
-    ]
-    return first, {
-        "version": "1.0.0",
-        "metadata": {
-            "description": f"signals of {label or 'a search'}; scale is the cross section in fb of one unit of {POI}",
-            "digests": {"sha256": hashlib.sha256(text).hexdigest()},
-            "labels": labels,
-            "references": {"hepdata": config.hepdata},
-        },
-        "patches": patches,
-    }

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyhf
 import pytest
 import yaml
 
 from darkfactory.cli.common import table
 from darkfactory.cli.main import COMMANDS, cli
-from darkfactory.store.tables import write_csv
+from darkfactory.store.tables import read_csv, write_csv
+from darkfactory.templates.workspace import PointWorkspace
 
 Call = Callable[..., Any]
 HEAVY = ("numpy", "awkward", "pyhf", "scipy", "snakemake", "dask", "distributed", "pydantic", "yaml")
@@ -175,6 +177,40 @@ def test_export_of_one_workspace(project: Path, call: Call) -> None:
     assert (empty.code, "its status is no_sensitivity" in empty.err) == (2, True)
     missing = call("export", "pyhf", "-s", "alp_3gamma", "-p", "m0p70000")
     assert (missing.code, "there are ['m0p50000', 'm0p60000']" in missing.err) == (2, True)
+
+
+def test_export_of_backgrounds_and_patch_sets(project: Path, call: Call) -> None:
+    folder = project / "results" / "tiny" / "alp_3gamma" / "belle2_445pb" / "workspace"
+    folder.mkdir(parents=True)
+    neither = call("export", "pyhf", "-s", "alp_3gamma")
+    assert (neither.code, "takes either --point" in neither.err) == (2, True)
+    nothing = call("export", "pyhf", "-s", "alp_3gamma", "-o", "archive")
+    assert (nothing.code, "run the search first" in nothing.err) == (2, True)
+    background = {"name": "sm", "data": [50.0, 60.0], "modifiers": []}
+    for block, mass, rate in (("b000", "m0p50000", 1.0), ("b001", "m0p60000", 2.0)):
+        signal = {"name": "s", "data": [rate, 0.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]}
+        spec = {
+            "channels": [{"name": "c", "samples": [signal, background]}],
+            "observations": [{"name": "c", "data": [51.0, 62.0]}],
+            "measurements": [{"name": "limit", "config": {"poi": "mu", "parameters": []}}],
+            "version": "1.0.0",
+        }
+        point = PointWorkspace(
+            "alp", mass, {"mass": rate}, "c", "ok", spec, 3.0 * rate, 1.0, 1.0, 1.0, ((0.0, 1.0, 2.0),), (True, True),
+            1.0, (), None, None, "pseudo",
+        )  # fmt: skip
+        (folder / f"{block}.json").write_text(json.dumps({"points": {f"alp/{mass}": point.to_dict()}}))
+    done = call("export", "pyhf", "-s", "alp_3gamma", "-o", "archive")
+    assert "2 signal patches on 1 backgrounds, verified by pyhf" in done.out
+    patches = pyhf.PatchSet(json.loads(Path("archive/patchset.json").read_text()))
+    complete = patches.apply(pyhf.Workspace(json.loads(Path("archive/background.json").read_text())), "alp_m0p60000")
+    assert complete.channels == ["c"]
+    assert complete["channels"][0]["samples"][0]["data"] == [2.0, 0.0]
+    index = read_csv("archive/index.csv")
+    assert index[1] == {
+        "point": "alp/m0p60000", "background": "background.json", "patchset": "patchset.json",
+        "patch": "alp_m0p60000", "scale_fb": 6.0,
+    }  # fmt: skip
 
 
 def test_tables_are_aligned() -> None:
