@@ -38,7 +38,8 @@ ANALYSIS_LOG = LOG + "{search}/{dataset}/"
 wildcard_constraints:
     campaign=CAMPAIGN,
     sample="|".join(PLAN.campaign.samples),
-    search="|".join(dict.fromkeys(s for s, _ in PLAN.campaign.searches)),
+    # looks ahead: a dataset of another search is no path of the workflow
+    search="|".join(f"{s}(?=/{d}(?:/|$))" for s, d in PLAN.campaign.searches),
     dataset="|".join(dict.fromkeys(d for _, d in PLAN.campaign.searches)),
     period="|".join(PLAN.periods.periods),
     block=r"all|b\d{3}|m\d+p\d{5}(_[wnt]\d+p\d{5})*",

@@ -66,6 +66,7 @@ def test_a_point_off_the_grid_is_one_chain_of_jobs(tmp_path: Path) -> None:
     [
         (["--config", "campaign=laptp"], "'laptp' is unknown; did you mean 'laptop'?"),
         (["results/laptop/alp_3gamma/belle2_445pb/limits/x1.json"], "MissingRuleException"),
+        (["results/laptop/alp_3gamma/belle2_80fb/limits.csv"], "MissingRuleException"),
     ],
 )
 def test_a_wrong_name_is_refused_before_anything_runs(arguments: list[str], message: str, tmp_path: Path) -> None:

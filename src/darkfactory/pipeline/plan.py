@@ -13,6 +13,7 @@ from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
 from darkfactory.config.points import parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
+from darkfactory.config.search import SearchConfig
 from darkfactory.core.digest import code_digest
 from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.layout import path
@@ -175,13 +176,23 @@ class Planner:
 
     # What a search makes of it ------------------------------------------------------------------------------
 
+    def _search(self, w: Wildcards) -> SearchConfig:
+        known = self.campaign.searches
+        if (w["search"], w["dataset"]) not in known:
+            datasets = [d for s, d in known if s == w["search"]]
+            raise ConfigError(
+                f"{w['dataset']!r} is no dataset of {w['search']} in campaign {self.name}; it has {datasets}",
+                where=f"{w['search']}/{w['dataset']}",
+            )
+        return known[w["search"], w["dataset"]]
+
     def period(self, w: Wildcards) -> str:
         """Period of a search's dataset."""
-        return self.campaign.searches[w["search"], w["dataset"]].data.period
+        return self._search(w).data.period
 
     def preselect(self, w: Wildcards) -> dict[str, Any]:
         """Candidates of a sample in a search."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         library = self.campaign.library
         detector = self.campaign.samples[w["sample"]].detector
         return self._base(w) | {
@@ -195,11 +206,11 @@ class Planner:
 
     def signals(self, w: Wildcards) -> dict[str, str]:
         """Hypothesis to sample."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return {name: h.sample for name, h in config.hypotheses.items()}
 
     def _analysis(self, w: Wildcards) -> dict[str, Any]:
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return {
             "seed": self.campaign.config.seed,
             "search": w["search"],
@@ -234,7 +245,7 @@ class Planner:
 
     def network(self, w: Wildcards) -> dict[str, Any]:
         """Training of a search's multivariate step."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return self._analysis(w) | {
             "network": config.network,
             "candidate": config.selection["candidate"],
@@ -243,12 +254,12 @@ class Planner:
 
     def select(self, w: Wildcards) -> dict[str, Any]:
         """Final selection of a sample in a search."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return self._base(w) | {"search": w["search"], "dataset": w["dataset"], "network": config.network}
 
     def model(self, w: Wildcards) -> dict[str, Any]:
         """Binning, shapes, backgrounds and pseudo-data of a search."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return self._analysis(w) | {
             "templates": config.templates,
             "trained": config.network is not None,
@@ -263,7 +274,7 @@ class Planner:
 
     def limits(self, w: Wildcards) -> dict[str, Any]:
         """Limits of the points of a block."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         hypotheses = {h: {"quantity": c.quantity, "unit": c.unit} for h, c in config.hypotheses.items()}
         return self._analysis(w) | {
             "statistics": config.statistics,
@@ -274,7 +285,7 @@ class Planner:
 
     def scan(self, w: Wildcards) -> dict[str, Any]:
         """The whole scan of a dataset."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return self._analysis(w) | {
             "statistics": config.statistics,
             "toys": self.campaign.config.look_elsewhere_toys,
@@ -283,7 +294,7 @@ class Planner:
 
     def interpret(self, w: Wildcards) -> dict[str, Any]:
         """Couplings of a dataset."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return self._analysis(w) | {"interpretation": config.interpretation}
 
     def figures(self, w: Wildcards) -> dict[str, Any]:
@@ -345,5 +356,5 @@ class Planner:
 
     def selected_backgrounds(self, w: Wildcards, name: str) -> list[str]:
         """Paths of a selection output for the backgrounds."""
-        config = self.campaign.searches[w["search"], w["dataset"]]
+        config = self._search(w)
         return [self.analysis_path(name, w, sample=s, block="all") for s in config.backgrounds]
