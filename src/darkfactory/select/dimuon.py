@@ -1,8 +1,4 @@
-"""Candidate ``dimuon_recoil``: two muons of opposite charge and what recoils against them.
-
-CM quantities use the nominal beams, z along the boosted electron direction. The *harder* and the *softer* muon
-are ordered by CM momentum. Observables are after the Z' searches, Phys. Rev. Lett. 124, 141801 and 130, 231801.
-"""
+"""Candidate ``dimuon_recoil``: two muons of opposite charge and what recoils against them."""
 
 from __future__ import annotations
 
@@ -10,25 +6,12 @@ import awkward as ak
 import numpy as np
 
 from darkfactory.config.selection import ObjectsConfig
-from darkfactory.events.schema import require_fields
 from darkfactory.physics.beams import BeamFrame
 from darkfactory.physics.constants import M_MU
 from darkfactory.select.candidates import Candidates, Observable
-from darkfactory.select.objects import (
-    Array,
-    Flat,
-    cm_matrix,
-    flatten,
-    good_photons,
-    good_tracks,
-    photon_p4,
-    transform,
-)
+from darkfactory.select.recoil import RECOIL_OBSERVABLES, count_flags, lepton_thetas, pair_recoil
 
-__all__ = ["OBSERVABLES", "dimuon_recoil", "recoil_momentum_max", "transverse_to"]
-
-_TRACK = ("charge", "px", "py", "pz", "d0", "z0", "cluster_e", "is_mu", "is_mu_tight", "klm")
-_CLUSTER = ("e", "theta", "phi", "time", "dt99", "track", "photon_like")
+__all__ = ["OBSERVABLES", "dimuon_recoil"]
 
 
 def dimuon_recoil(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -> Candidates:
@@ -36,183 +19,21 @@ def dimuon_recoil(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
 
     Muon identification is left to cuts on ``n_mu`` or on the calorimeter observables.
     """
-    require_fields(events, "tracks", "clusters")
-    tracks = flatten(events["tracks"], _TRACK)
-    tracks = tracks.where(good_tracks(tracks, objects.tracks))
-    charge = np.bincount(tracks.event, weights=tracks["charge"], minlength=tracks.n_events)
-    two = (tracks.counts() == 2) & (charge == 0)
-    pair = tracks.where(two[tracks.event])
-    event = pair.event[::2]
+    return pair_recoil(events, objects, frame, lambda tracks, p: np.full(len(p), M_MU))
 
-    p = np.sqrt(pair["px"] ** 2 + pair["py"] ** 2 + pair["pz"] ** 2)
-    lab = np.stack([np.sqrt(p * p + M_MU * M_MU), pair["px"], pair["py"], pair["pz"]], axis=-1)
-    to_cm = cm_matrix(frame)
-    cm = transform(lab, to_cm)
-    # 0 harder, 1 softer in the CM; of equal momenta the first track is the harder
-    e_cm = cm[:, 0].reshape(-1, 2)
-    hard = 2 * np.arange(len(event)) + (e_cm[:, 1] > e_cm[:, 0])
-    order = np.stack([hard, 4 * np.arange(len(event)) + 1 - hard], axis=-1)
-    lab2, cm2 = lab[order], cm[order]
-    recoil_lab = frame.p4 - (lab2[:, 0] + lab2[:, 1])
-    basis = {
-        "hard": cm2[:, 0],
-        "soft": cm2[:, 1],
-        "recoil": transform(recoil_lab, to_cm),
-        "recoil_lab": recoil_lab,
-        "muons_lab": lab2,
-        "p_lab": p[order],
-        "cluster_e": pair["cluster_e"][order],
-        "is_mu": pair["is_mu"][order],
-        "is_mu_tight": pair["is_mu_tight"][order],
-        "sqrts": np.full(len(event), frame.sqrts),
-    }
-    basis.update(_photon_basis(events, objects, event, recoil_lab))
-    return Candidates(event, np.zeros(len(event), dtype=np.int64), basis)
-
-
-def _photon_basis(events: ak.Array, objects: ObjectsConfig, event: np.ndarray, recoil: Array) -> dict[str, np.ndarray]:
-    """Per candidate: energy and number of photons, largest energy, smallest angle of a veto photon to the recoil."""
-    clusters = flatten(events["clusters"], _CLUSTER)
-    n = clusters.n_events
-    photons = clusters.where(good_photons(clusters, objects.photons))
-    e_max = np.zeros(n)
-    np.maximum.at(e_max, photons.event, photons["e"])
-    veto = clusters.where(good_photons(clusters, objects.veto_photons or objects.photons))
-    row = np.full(n, -1)
-    row[event] = np.arange(len(event))
-    near = np.full(len(event), np.pi)
-    has_row = row[veto.event] >= 0
-    near_photons = Flat(n, row[veto.event[has_row]], {k: veto[k][has_row] for k in ("e", "theta", "phi")})
-    angle = _angle(photon_p4(near_photons), recoil[near_photons.event])
-    np.minimum.at(near, near_photons.event, angle)
-    return {
-        "extra_energy": np.bincount(photons.event, weights=photons["e"], minlength=n)[event],
-        "n_photons": photons.counts()[event].astype(float),
-        "e_photon_max": e_max[event],
-        "recoil_photon_angle": near,
-    }
-
-
-def _dot3(a: Array, b: Array) -> Array:
-    return np.asarray(a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2] + a[:, 3] * b[:, 3])
-
-
-def _p(a: Array) -> Array:
-    return np.asarray(np.sqrt(_dot3(a, a)))
-
-
-def _angle(a: Array, b: Array) -> Array:
-    """Angle between three-momenta; atan2 of cross and dot products is exact for small angles too."""
-    cross = np.sqrt(
-        (a[:, 2] * b[:, 3] - a[:, 3] * b[:, 2]) ** 2
-        + (a[:, 3] * b[:, 1] - a[:, 1] * b[:, 3]) ** 2
-        + (a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]) ** 2
-    )
-    return np.asarray(np.arctan2(cross, _dot3(a, b)))
-
-
-def _theta(a: Array) -> Array:
-    return np.asarray(np.arctan2(np.sqrt(a[:, 1] ** 2 + a[:, 2] ** 2), np.ascontiguousarray(a[:, 3])))
-
-
-def _m2(a: Array) -> Array:
-    p = _p(a)
-    return np.asarray((a[:, 0] - p) * (a[:, 0] + p))
-
-
-def _signed_root(m2: Array) -> Array:
-    return np.asarray(np.sign(m2) * np.sqrt(np.abs(m2)))
-
-
-def longitudinal_to(recoil: Array, muon: Array) -> Array:
-    """Component of the recoil momentum along a muon's direction, GeV.
-
-    Example:
-        >>> longitudinal_to(np.array([[9.0, 3.0, 0.0, 4.0]]), np.array([[2.0, 0.0, 0.0, 2.0]])).tolist()
-        [4.0]
-    """
-    return np.asarray(_dot3(recoil, muon) / _p(muon))
-
-
-def transverse_to(recoil: Array, muon: Array) -> Array:
-    """Component of the recoil momentum transverse to a muon's direction, GeV.
-
-    Example:
-        >>> transverse_to(np.array([[9.0, 3.0, 0.0, 4.0]]), np.array([[2.0, 0.0, 0.0, 2.0]])).tolist()
-        [3.0]
-    """
-    return np.asarray(_p(recoil) * np.sin(_angle(recoil, muon)))
-
-
-def recoil_momentum_max(recoil: Array, sqrts: Array) -> Array:
-    """Largest CM momentum of a recoil of this mass, (s - m^2) / (2 sqrt s), GeV: that against a massless pair.
-
-    Example:
-        >>> recoil_momentum_max(np.array([[5.0, 0.0, 0.0, 4.0]]), np.array([10.0])).tolist()
-        [4.55]
-    """
-    return np.asarray(np.maximum(sqrts * sqrts - _m2(recoil), 1e-3) / (2 * sqrts))
-
-
-def _acoplanarity(hard: Array, soft: Array) -> Array:
-    return np.asarray(
-        np.arctan2(
-            np.abs(hard[:, 1] * soft[:, 2] - hard[:, 2] * soft[:, 1]),
-            hard[:, 1] * soft[:, 1] + hard[:, 2] * soft[:, 2],
-        )
-    )
-
-
-def _pt_sum(hard: Array, soft: Array) -> Array:
-    return np.asarray(np.sqrt((hard[:, 1] + soft[:, 1]) ** 2 + (hard[:, 2] + soft[:, 2]) ** 2))
-
-
-def _muon_thetas(muons: Array) -> Array:
-    return np.stack([_theta(muons[:, 0]), _theta(muons[:, 1])], axis=-1)
-
-
-def _count(flags: np.ndarray) -> Array:
-    return np.asarray(flags[:, 0].astype(float) + flags[:, 1])
-
-
-_R, _H, _S = "recoil", "hard", "soft"
 
 OBSERVABLES: tuple[Observable, ...] = (
-    Observable("m2_recoil", "GeV^2", (_R,), _m2, (-10.0, 110.0), "squared mass of the recoil"),
-    Observable("m_recoil", "GeV", (_R,), lambda r: _signed_root(_m2(r)), (-3.0, 10.6),
-               "mass of the recoil, negative where its square is"),
-    Observable("p_recoil_cms", "GeV", (_R,), _p, (0.0, 5.5), "CM momentum of the recoil"),
-    Observable("theta_recoil_cms", "rad", (_R,), _theta, (0.0, np.pi), "CM polar angle of the recoil"),
-    Observable("theta_recoil_lab", "rad", ("recoil_lab",), _theta, (0.0, np.pi),
-               "laboratory polar angle of the recoil"),
-    Observable("m_pair", "GeV", (_H, _S), lambda h, s: _signed_root(_m2(h + s)), (0.0, 11.0),
-               "mass of the muon pair"),
-    Observable("pt_pair_cms", "GeV", (_H, _S), _pt_sum, (0.0, 5.5),
-               "CM momentum of the pair transverse to the beams"),
-    Observable("p_lmax_cms", "GeV", (_H,), _p, (0.0, 5.5), "CM momentum of the harder muon"),
-    Observable("p_lmin_cms", "GeV", (_S,), _p, (0.0, 5.5), "CM momentum of the softer muon"),
-    Observable("pt_recoil_lmax", "GeV", (_R, _H), transverse_to, (0.0, 5.5),
-               "CM recoil momentum transverse to the harder muon"),
-    Observable("pt_recoil_lmin", "GeV", (_R, _S), transverse_to, (0.0, 5.5),
-               "CM recoil momentum transverse to the softer muon"),
-    Observable("pl_recoil_lmax", "GeV", (_R, _H), longitudinal_to, (-5.5, 5.5),
-               "CM recoil momentum along the harder muon"),
-    Observable("pl_recoil_lmin", "GeV", (_R, _S), longitudinal_to, (-5.5, 5.5),
-               "CM recoil momentum along the softer muon"),
-    Observable("dphi", "rad", ("muons_lab",), lambda m: _acoplanarity(m[:, 0], m[:, 1]), (0.0, np.pi),
-               "laboratory azimuth between the muons"),
-    Observable("opening_angle", "rad", ("muons_lab",), lambda m: _angle(m[:, 0], m[:, 1]), (0.0, np.pi),
-               "laboratory angle between the muons"),
+    *RECOIL_OBSERVABLES,
     Observable("p_muon_min", "GeV", ("p_lab",), lambda p: np.minimum(p[:, 0], p[:, 1]), (0.0, 8.0),
                "laboratory momentum of the slower muon"),
     Observable("p_muon_max", "GeV", ("p_lab",), lambda p: np.maximum(p[:, 0], p[:, 1]), (0.0, 8.0),
                "laboratory momentum of the faster muon"),
-    Observable("theta_muon_min", "rad", ("muons_lab",), lambda m: np.min(_muon_thetas(m), axis=1), (0.0, np.pi),
+    Observable("theta_muon_min", "rad", ("leptons_lab",), lambda m: np.min(lepton_thetas(m), axis=1), (0.0, np.pi),
                "laboratory polar angle of the more forward muon"),
-    Observable("theta_muon_max", "rad", ("muons_lab",), lambda m: np.max(_muon_thetas(m), axis=1), (0.0, np.pi),
+    Observable("theta_muon_max", "rad", ("leptons_lab",), lambda m: np.max(lepton_thetas(m), axis=1), (0.0, np.pi),
                "laboratory polar angle of the more backward muon"),
-    Observable("n_mu", "1", ("is_mu",), _count, (-0.5, 2.5), "tracks identified as muons"),
-    Observable("n_mu_tight", "1", ("is_mu_tight",), _count, (-0.5, 2.5), "tracks tightly identified as muons"),
+    Observable("n_mu", "1", ("is_mu",), count_flags, (-0.5, 2.5), "tracks identified as muons"),
+    Observable("n_mu_tight", "1", ("is_mu_tight",), count_flags, (-0.5, 2.5), "tracks tightly identified as muons"),
     Observable("muon_cluster_e_min", "GeV", ("cluster_e",), lambda e: np.minimum(e[:, 0], e[:, 1]), (0.0, 1.0),
                "smaller of the calorimeter energies of the tracks"),
     Observable("muon_cluster_e_max", "GeV", ("cluster_e",), lambda e: np.maximum(e[:, 0], e[:, 1]), (0.0, 1.0),
@@ -220,29 +41,5 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("e_over_p_max", "1", ("cluster_e", "p_lab"),
                lambda e, p: np.maximum(e[:, 0] / p[:, 0], e[:, 1] / p[:, 1]), (0.0, 1.5),
                "larger ratio of calorimeter energy over momentum"),
-    Observable("extra_energy", "GeV", ("extra_energy",), lambda e: e, (0.0, 5.0), "energy of all photons"),
-    Observable("n_photons", "1", ("n_photons",), lambda n: n, (-0.5, 9.5), "number of photons"),
-    Observable("e_photon_max", "GeV", ("e_photon_max",), lambda e: e, (0.0, 5.0),
-               "energy of the hardest photon, 0 without photons"),
-    Observable("recoil_photon_angle", "rad", ("recoil_photon_angle",), lambda a: a, (0.0, np.pi),
-               "laboratory angle between the recoil and the nearest veto photon, pi without photons"),
-    # in units of the largest momentum at this recoil mass: alike for all masses, inputs of a network
-    Observable("x_pt_pair", "1", (_H, _S, _R, "sqrts"),
-               lambda h, s, r, q: _pt_sum(h, s) / recoil_momentum_max(r, q), (0.0, 1.0), "pt_pair_cms, scaled"),
-    Observable("x_pt_lmax", "1", (_R, _H, "sqrts"),
-               lambda r, h, q: transverse_to(r, h) / recoil_momentum_max(r, q), (0.0, 1.0),
-               "pt_recoil_lmax, scaled"),
-    Observable("x_pt_lmin", "1", (_R, _S, "sqrts"),
-               lambda r, s, q: transverse_to(r, s) / recoil_momentum_max(r, q), (0.0, 1.0),
-               "pt_recoil_lmin, scaled"),
-    Observable("x_pl_lmax", "1", (_R, _H, "sqrts"),
-               lambda r, h, q: longitudinal_to(r, h) / recoil_momentum_max(r, q), (-1.0, 1.0),
-               "pl_recoil_lmax, scaled"),
-    Observable("x_pl_lmin", "1", (_R, _S, "sqrts"),
-               lambda r, s, q: longitudinal_to(r, s) / recoil_momentum_max(r, q), (-1.0, 1.0),
-               "pl_recoil_lmin, scaled"),
-    Observable("x_p_lmin", "1", (_S, _R, "sqrts"), lambda s, r, q: _p(s) / recoil_momentum_max(r, q), (0.0, 1.0),
-               "p_lmin_cms, scaled"),
-    Observable("x_m2", "1", (_R, "sqrts"), lambda r, q: _m2(r) / (q * q), (0.0, 1.0), "m2_recoil over s"),
 )  # fmt: skip
 """All observables of this candidate."""
