@@ -41,8 +41,14 @@ def _samples(plan: Planner) -> Iterator[tuple[str, list[str], list[dict[str, str
                 blocks["all"] = None
             if sample in plan.signals(w).values():
                 users.append(w)
-                blocks.update(dict.fromkeys(plan.blocks(w)))
+                blocks.update(dict.fromkeys(_blocks_of(plan, w, sample)))
         yield sample, list(blocks) or ["all"], users
+
+
+def _blocks_of(plan: Planner, w: dict[str, str], sample: str) -> list[str]:
+    """Blocks of a signal sample that a dataset uses; hypotheses have grids of their own."""
+    hypotheses = [h for h, s in plan.signals(w).items() if s == sample]
+    return [b for b in plan.blocks(w) if any(plan.has_block(w, h, b) for h in hypotheses)]
 
 
 def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
@@ -62,7 +68,7 @@ def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
             else:
                 yield replace(one, stage="ingest", events=events)
             # a block may lie outside the mass range of one of the datasets
-            readers = [w for w in users if block == "all" or block in plan.blocks(w)]
+            readers = [w for w in users if block == "all" or block in _blocks_of(plan, w, sample)]
             if not readers:
                 continue
             yield replace(one, stage="skim", events=events)

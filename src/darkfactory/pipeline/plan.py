@@ -350,9 +350,14 @@ class Planner:
         """Paths of a selection output for the signals, over the given blocks or all of the grid."""
         return [
             self.analysis_path(name, w, sample=sample, block=block)
-            for sample in self.signals(w).values()
+            for hypothesis, sample in self.signals(w).items()
             for block in (blocks if blocks is not None else self.blocks(w))
+            if self.has_block(w, hypothesis, block)
         ]
+
+    def has_block(self, w: Wildcards, hypothesis: str, block: str) -> bool:
+        """Whether a hypothesis has a block: hypotheses have grids of their own. A point's name is a block of all."""
+        return block.startswith("m") or block in self.campaign.blocks(w["search"], w["dataset"], hypothesis)
 
     def selected_backgrounds(self, w: Wildcards, name: str) -> list[str]:
         """Paths of a selection output for the backgrounds."""
