@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -16,6 +17,8 @@ __all__ = [
     "NetworkConfig",
     "ObjectsConfig",
     "PhotonConfig",
+    "RangesConfig",
+    "RegionalConfig",
     "SelectionConfig",
     "TrackConfig",
     "TrainingConfig",
@@ -185,12 +188,68 @@ class NetworkConfig(TrainingConfig):
 
     @model_validator(mode="after")
     def _distinct(self) -> NetworkConfig:
-        names = [i.observable for i in self.inputs]
-        if len(set(names)) != len(names):
-            raise ValueError(f"inputs {names} name an observable twice")
-        if any(n < 1 for n in self.hidden):
-            raise ValueError(f"hidden layers {list(self.hidden)} need at least one node each")
+        _check_layout(self.inputs, self.hidden)
         return self
+
+
+class RangesConfig(Sourced):
+    """Ranges of mass with a network each."""
+
+    edges: tuple[float, ...] = Field(min_length=2)
+    """Edges in GeV, ascending; range k is from edge k (inclusive) to edge k + 1."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> RangesConfig:
+        if any(b <= a for a, b in pairwise(self.edges)):
+            raise ValueError(f"edges {list(self.edges)} must ascend")
+        return self
+
+
+class RegionalConfig(TrainingConfig):
+    """Several networks in ranges of mass, each trained with cross-entropy; the cut has the best Punzi figure of merit.
+
+    Signal is a flat mixture of the masses of the range, background is weighted; both weigh the same in each part of
+    the range, so that the mass itself separates nothing. ``window_observable`` is a mass in GeV. Every candidate gets
+    a column ``mva_r<k>`` from each network, mapped so that its cut is at 0.5: a fit window that crosses an edge takes
+    one network throughout, through a last cut of the templates' region.
+    """
+
+    kind: Literal["regional_networks"] = "regional_networks"
+    """Which multivariate step."""
+    inputs: tuple[InputConfig, ...] = Field(min_length=1)
+    """Inputs in order, the same for all networks."""
+    hidden: tuple[int, ...] = (8,)
+    """Nodes of the hidden layers (tanh); the output is a sigmoid."""
+    ranges: RangesConfig
+    """Ranges of mass."""
+    search_width: float = Field(default=0.3, gt=0)
+    """The core of a signal is looked for within this distance of its mass, in GeV: an event may have wrong candidates
+    far off."""
+    parts: int = Field(default=6, ge=1, le=100)
+    """Most parts of a range; neighbouring masses share one. The background in a window is taken from its part."""
+    cut: float | Literal["optimise"] = "optimise"
+    """Smallest response kept, or the one with the best figure of merit in the training fold."""
+    steps: int = Field(default=1500, ge=1)
+    """Steps of the training of each network, rounded to whole passes over its events."""
+    batch: int = Field(default=512, ge=1)
+    """Events per step."""
+    rate: float = Field(default=0.02, gt=0)
+    """Learning rate (Adam) of the first step."""
+    rate_decay: float = Field(default=0.1, gt=0, le=1)
+    """Learning rate of the last step over that of the first."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> RegionalConfig:
+        _check_layout(self.inputs, self.hidden)
+        return self
+
+
+def _check_layout(inputs: tuple[InputConfig, ...], hidden: tuple[int, ...]) -> None:
+    names = [i.observable for i in inputs]
+    if len(set(names)) != len(names):
+        raise ValueError(f"inputs {names} name an observable twice")
+    if any(n < 1 for n in hidden):
+        raise ValueError(f"hidden layers {list(hidden)} need at least one node each")
 
 
 class LinearConfig(TrainingConfig):
@@ -208,5 +267,5 @@ class LinearConfig(TrainingConfig):
     """Values tried of phi between 0 and pi/2."""
 
 
-Multivariate = Annotated[NetworkConfig | LinearConfig, Field(discriminator="kind")]
+Multivariate = Annotated[NetworkConfig | LinearConfig | RegionalConfig, Field(discriminator="kind")]
 """The ``network`` section of a search."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -186,15 +187,24 @@ def _cutflow(job: Request, common: Mapping[str, Any]) -> Drawn:
 def _network(job: Request, common: Mapping[str, Any]) -> Drawn:
     for path in job.input_list("network"):
         stored = read_json(path)["network"]
-        if stored["kind"] != "punzi_net":
-            continue
-        responses = {f"{h['label']}, {h['fold']}": (h["edges"], h["density"]) for h in stored["histograms"]}
-        ranking = {i[0]: i[3] for i in stored["inputs"]}
-        yield (
-            "network",
-            "Response of the network in training and test folds; importance of its inputs",
-            network_figure(responses, ranking, title=job.spec["dataset"]),
-        )
+        for name, text, network in _networks(stored):
+            responses = {f"{h['label']}, {h['fold']}": (h["edges"], h["density"]) for h in network["histograms"]}
+            ranking = {i[0]: i[3] for i in network["inputs"]}
+            yield (
+                name,
+                f"Response of the network{text} in training and test folds; importance of its inputs",
+                network_figure(responses, ranking, title=f"{job.spec['dataset']}{text}"),
+            )
+
+
+def _networks(stored: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Figure name, text and network of each network of a multivariate step; cuts have none."""
+    if stored["kind"] == "punzi_net":
+        yield "network", "", stored
+    if stored["kind"] == "regional_networks":
+        limits = pairwise(stored["edges"])
+        for k, ((low, high), network) in enumerate(zip(limits, stored["networks"], strict=True)):
+            yield f"network_r{k}", f", {low:g} to {high:g} GeV", network
 
 
 def _pulls(job: Request, common: Mapping[str, Any]) -> Drawn:

@@ -7,7 +7,7 @@ from typing import Any
 
 from darkfactory.config.load import validate
 from darkfactory.config.points import parse_point
-from darkfactory.config.selection import LinearConfig, NetworkConfig
+from darkfactory.config.selection import LinearConfig, NetworkConfig, RegionalConfig
 from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend
@@ -15,7 +15,7 @@ from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.pipeline.selected import concatenate, locate, point_items
 from darkfactory.select.folds import TrainingSample
-from darkfactory.select.multivariate import train_multivariate
+from darkfactory.select.multivariate import AnyConfig, train_multivariate
 from darkfactory.store.arrays import read_table
 
 __all__ = ["finish", "multivariate_config", "run"]
@@ -23,20 +23,28 @@ __all__ = ["finish", "multivariate_config", "run"]
 TRAINING_FOLDS = (0, 1)
 
 
-def multivariate_config(value: Mapping[str, Any]) -> NetworkConfig | LinearConfig:
-    """The section `network`, of either kind."""
+def multivariate_config(value: Mapping[str, Any]) -> AnyConfig:
+    """The section `network`, of any kind."""
     if value.get("kind") == "linear_cuts":
         return validate(LinearConfig, value, where="network")
+    if value.get("kind") == "regional_networks":
+        return validate(RegionalConfig, value, where="network")
     return validate(NetworkConfig, value, where="network")
 
 
 def _samples(items: Sequence[Mapping[str, Any]], luminosity: float, *, unit: bool) -> list[TrainingSample]:
     """Candidates weighted to expected events; of a signal for a cross-section of 1 fb."""
     found = []
+    several = len({item["sample"] for item in items}) > 1
     for item in items:
         columns = concatenate([read_table(p) for p in item["paths"]])
         scale = luminosity / item["n_all"] / (item["sigma_fb"] if unit else 1.0)
-        found.append(TrainingSample(item["point"] if unit else item["sample"], columns, columns["weight"] * scale))
+        name, mass = item["sample"], None
+        if unit:
+            # two hypotheses have points of the same name
+            name = f"{name}/{item['point']}" if several else item["point"]
+            mass = parse_point(item["point"])["mass"]
+        found.append(TrainingSample(name, columns, columns["weight"] * scale, mass))
     return found
 
 

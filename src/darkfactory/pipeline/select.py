@@ -13,7 +13,7 @@ from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.parts import Progress, input_items, run_parts
 from darkfactory.pipeline.request import Request
 from darkfactory.records.cutflow import Cutflow
-from darkfactory.select.multivariate import multivariate_from_dict
+from darkfactory.select.multivariate import judge, multivariate_from_dict
 from darkfactory.store.arrays import read_table, write_table
 
 __all__ = ["chunk", "run"]
@@ -35,9 +35,8 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     flow = _extended(item["meta"]["cutflow"], "trigger", columns)
     if item["path_network"]:
         step = multivariate_from_dict(read_json(item["path_network"])["network"])
-        response = step.apply(columns)
-        keep = response >= step.cut
-        columns = {name: values[keep] for name, values in columns.items()} | {"mva": response[keep]}
+        keep, responses = judge(step, columns)
+        columns = {name: values[keep] for name, values in (columns | responses).items()}
         flow = _extended(flow, "multivariate", columns)
     return {
         "digest": write_table(path, columns),

@@ -22,10 +22,12 @@ __all__ = [
     "compare_folds",
     "find_windows",
     "fold_data",
+    "fold_rows",
     "hypotheses",
     "log_merit",
     "merit_at",
     "require_columns",
+    "thin",
 ]
 
 _BLOCKS = 10
@@ -40,11 +42,13 @@ class TrainingSample:
         columns: as of ``Selected``; needs ``fold``, the inputs and the window observable.
         weight: expected events of the whole sample at the dataset's luminosity L: w L / n_generated with the weights w
             in fb; of a signal for 1 fb: w L / (n_generated sigma_fb).
+        mass: of a signal, in GeV.
     """
 
     name: str
     columns: Mapping[str, np.ndarray]
     weight: Array
+    mass: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +71,23 @@ class FoldData:
         return np.concatenate([self.windows.signal_weight, self.windows.background_weight])
 
 
-def _thin(index: NDArray[np.int64], limit: int) -> tuple[NDArray[np.int64], float]:
-    """Evenly spaced subset of at most ``limit`` and the factor that its weights need."""
+def thin(index: NDArray[np.int64], limit: int) -> tuple[NDArray[np.int64], float]:
+    """Evenly spaced subset of at most ``limit`` and the factor that its weights need.
+
+    Example:
+        >>> index, factor = thin(np.arange(10), 4)
+        >>> index.tolist(), factor
+        ([0, 2, 5, 7], 2.5)
+    """
     if len(index) <= limit:
         return index, 1.0
     keep = index[(np.arange(limit) * len(index)) // limit]
     return keep, len(index) / limit
 
 
-def _rows(sample: TrainingSample, fold: int, limit: int) -> tuple[NDArray[np.int64], Array]:
-    index, factor = _thin(np.flatnonzero(sample.columns["fold"] == fold), limit)
+def fold_rows(sample: TrainingSample, fold: int, limit: int) -> tuple[NDArray[np.int64], Array]:
+    """At most ``limit`` rows of a fold, and their weights scaled so that they stand for the whole sample."""
+    index, factor = thin(np.flatnonzero(sample.columns["fold"] == fold), limit)
     # one fold stands for all
     return index, sample.weight[index] * (factor * N_FOLDS)
 
@@ -105,7 +116,7 @@ def find_windows(
     """
     kept, windows, notes = [], [], []
     for sample in signal:
-        index, weight = _rows(sample, TRAINING_FOLD, len(sample.weight))
+        index, weight = fold_rows(sample, TRAINING_FOLD, len(sample.weight))
         x = sample.columns[config.window_observable][index]
         if len(index) < config.min_signal_events:
             notes.append(f"{sample.name}: left out, {len(index)} training events of {config.min_signal_events}")
@@ -132,10 +143,10 @@ def fold_data(
 ) -> FoldData:
     """Arrange one fold's events by window, thinned to the configured number; inputs scaled, outliers clipped."""
     half = config.max_events // 2
-    s_rows = [_rows(s, fold, max(half // len(signal), 1)) for s in signal]
+    s_rows = [fold_rows(s, fold, max(half // len(signal), 1)) for s in signal]
     total = sum(int(np.sum(s.columns["fold"] == fold)) for s in background)
     share = [int(np.sum(s.columns["fold"] == fold)) * half // max(total, half) + 1 for s in background]
-    b_rows = [_rows(s, fold, n) for s, n in zip(background, share, strict=True)]
+    b_rows = [fold_rows(s, fold, n) for s, n in zip(background, share, strict=True)]
     name = config.window_observable
 
     def gather(

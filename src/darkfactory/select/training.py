@@ -28,7 +28,7 @@ from darkfactory.select.objects import Array
 from darkfactory.select.punzi import punzi_loss, spread_over_windows, window_sums
 from darkfactory.select.selected import TEST_FOLD, TRAINING_FOLD
 
-__all__ = ["train_network"]
+__all__ = ["best_cut", "export_layers", "rank_inputs", "response_histograms", "train_cross_entropy", "train_network"]
 
 
 def _balanced_weights(data: FoldData) -> Array:
@@ -45,36 +45,56 @@ def _balanced_weights(data: FoldData) -> Array:
     return both / w.n_points
 
 
-def _pretrain(parameters: Parameters, data: FoldData, config: NetworkConfig, rng: np.random.Generator) -> list[float]:
-    """Minibatch binary cross-entropy in place; returns the loss of each epoch."""
+def train_cross_entropy(
+    parameters: Parameters,
+    data: FoldData,
+    epochs: int,
+    batch: int,
+    rate: float,
+    rng: np.random.Generator,
+    decay: float = 1.0,
+) -> list[float]:
+    """Minibatch binary cross-entropy in place; returns the loss of each epoch.
+
+    Args:
+        parameters: of the network, changed.
+        data: training events; every hypothesis weighs the same, signal and background in each window alike.
+        epochs: passes over the events.
+        batch: events per step.
+        rate: learning rate (Adam).
+        rng: order of the events.
+        decay: learning rate of the last epoch over that of the first.
+    """
     weight = _balanced_weights(data)
     target = np.zeros(data.x.shape[1])
     target[: data.n_signal] = 1.0
-    adam, losses = Adam.start(parameters, config.pretrain_rate), []
+    adam, losses = Adam.start(parameters, rate), []
     n = len(target)
-    for _ in range(config.pretrain_epochs):
+    for epoch in range(epochs):
+        scale = decay ** (epoch / max(epochs - 1, 1))
         order = rng.permutation(n)
         total = 0.0
-        for start in range(0, n, config.pretrain_batch):
-            batch = order[start : start + config.pretrain_batch]
-            w = weight[batch] * (n / len(batch))
-            activations = forward(parameters, data.x[:, batch])
+        for start in range(0, n, batch):
+            chosen = order[start : start + batch]
+            w = weight[chosen] * (n / len(chosen))
+            activations = forward(parameters, data.x[:, chosen])
             out = np.clip(activations[-1][0], 1e-9, 1 - 1e-9)
-            y = target[batch]
-            total += float(-np.sum(w * (y * np.log(out) + (1 - y) * np.log1p(-out)))) * len(batch) / n
-            adam.update(parameters, backward(parameters, activations, w * (out - y) / (out * (1 - out))))
+            y = target[chosen]
+            total += float(-np.sum(w * (y * np.log(out) + (1 - y) * np.log1p(-out)))) * len(chosen) / n
+            adam.update(parameters, backward(parameters, activations, w * (out - y) / (out * (1 - out))), scale)
         losses.append(total)
     return losses
 
 
-def _best_cut(data: FoldData, response: Array, config: TrainingConfig) -> float:
+def best_cut(data: FoldData, response: Array, config: TrainingConfig) -> float:
+    """The response, among 49 from 0.02 to 0.98, with the best mean log figure of merit."""
     cuts = np.linspace(0.02, 0.98, 49)
     raised = config.background_error
     merits = [float(np.mean(merit_at(data, response, c, config, raised))) for c in cuts]
     return float(cuts[int(np.argmin(merits))])
 
 
-def _ranking(
+def rank_inputs(
     respond: Callable[[Array], Array], test: FoldData, cut: float, config: TrainingConfig, rng: np.random.Generator
 ) -> list[float]:
     """Ratio of sigma_min with each input permuted among signal and among background events to that without."""
@@ -86,6 +106,19 @@ def _ranking(
         x[i] = x[i][rng.permutation(x.shape[1])]
         result.append(float(np.exp(np.mean(merit_at(test, respond(x), cut, config)) - base)))
     return result
+
+
+def export_layers(parameters: Parameters) -> tuple[Layer, ...]:
+    """Parameters as plain numbers.
+
+    Example:
+        >>> export_layers([np.array([[1.0, 2.0]]), np.array([[3.0]])])
+        (Layer(weights=((1.0, 2.0),), biases=(3.0,)),)
+    """
+    return tuple(
+        Layer(tuple(tuple(row) for row in w.tolist()), tuple(b[:, 0].tolist()))
+        for w, b in zip(parameters[::2], parameters[1::2], strict=True)
+    )
 
 
 def train_network(
@@ -130,7 +163,10 @@ def train_network(
         return loss, np.concatenate([d_s, d_b])
 
     history: list[tuple[str, int, float, float | None]] = []
-    for step, loss in enumerate(_pretrain(parameters, train, config, rng)):
+    losses = train_cross_entropy(
+        parameters, train, config.pretrain_epochs, config.pretrain_batch, config.pretrain_rate, rng
+    )
+    for step, loss in enumerate(losses):
         history.append(("cross_entropy", step, loss, None))
     adam = Adam.start(parameters, config.punzi_rate)
     for step in range(config.punzi_steps):
@@ -143,26 +179,26 @@ def train_network(
         adam.update(parameters, backward(parameters, activations, gradient), scale)
 
     r_train, r_test = respond(train.x), respond(test.x)
-    cut = _best_cut(train, r_train, config) if config.cut == "optimise" else float(config.cut)
+    cut = best_cut(train, r_train, config) if config.cut == "optimise" else float(config.cut)
     return TrainedNetwork(
         tuple(
             Input(*i, importance=value)
-            for i, value in zip(inputs, _ranking(respond, test, cut, config, rng), strict=True)
+            for i, value in zip(inputs, rank_inputs(respond, test, cut, config, rng), strict=True)
         ),
-        tuple(
-            Layer(tuple(tuple(row) for row in w.tolist()), tuple(b[:, 0].tolist()))
-            for w, b in zip(parameters[::2], parameters[1::2], strict=True)
-        ),
+        export_layers(parameters),
         cut,
         hypotheses(kept, windows, train, test, r_train, r_test, cut, config),
         tuple(history),
         compare_folds(train, test, r_train, r_test, cut, config),
-        _histograms(train, test, r_train, r_test),
+        response_histograms(train, test, r_train, r_test),
         tuple(notes),
     )
 
 
-def _histograms(train: FoldData, test: FoldData, r_train: Array, r_test: Array) -> tuple[ResponseHistogram, ...]:
+def response_histograms(
+    train: FoldData, test: FoldData, r_train: Array, r_test: Array
+) -> tuple[ResponseHistogram, ...]:
+    """Responses of signal and background in both folds."""
     result = []
     for fold, data, r in (("train", train, r_train), ("test", test, r_test)):
         n = data.n_signal
