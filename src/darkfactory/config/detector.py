@@ -388,8 +388,10 @@ class SimulateOptions(StrictModel):
 
     force_photon_loss: float | None = Field(default=None, gt=0, lt=1)
     """Lose energetic photons with this probability and weight the events, so that rare losses are common."""
+    force_track_loss: float | None = Field(default=None, gt=0, lt=1)
+    """Miss energetic charged particles with this probability and weight the events."""
     force_above_gev: float = Field(default=0.3, ge=0)
-    """Photons above this laboratory energy are forced."""
+    """Particles above this laboratory energy are forced."""
     beam_background: str | None = None
     """Name of a level in the detector's ``beam_background.clusters_per_event``; absent: its first."""
     track_resolution_scale: float = Field(default=1.0, gt=0)

@@ -72,8 +72,18 @@ def brem(charged: Particles, species: Ints, detector: DetectorConfig, rng: np.ra
     return radiated
 
 
-def find(charged: Particles, detector: DetectorConfig, rng: np.random.Generator) -> Bools:
-    """Which charged particles are found: polar acceptance, edges, pt, radius and z of production."""
+def find(
+    charged: Particles, n_events: int, detector: DetectorConfig, options: SimulateOptions, rng: np.random.Generator
+) -> tuple[Bools, Floats]:
+    """Which charged particles are found: polar acceptance, edges, pt, radius and z of production.
+
+    With ``force_track_loss`` f, a particle above ``force_above_gev`` that the tracker accepts and whose true chance
+    to be missed is p < f is missed with probability f instead; the event's weight is multiplied by p/f if it is
+    missed and by (1-p)/(1-f) if not, which leaves every expectation value unchanged.
+
+    Returns:
+        Whether each particle is found, (n,), and the factor on the weight of each event, (n events,).
+    """
     setting = detector.tracks
     pt = np.hypot(charged.p[:, 0], charged.p[:, 1])
     momentum = np.hypot(pt, charged.p[:, 2])
@@ -86,7 +96,16 @@ def find(charged: Particles, detector: DetectorConfig, rng: np.random.Generator)
         chance = np.where(within(theta, edge), chance * setting.edge_factor.value, chance)
     chance = np.where(within(theta, detector.acceptance.tracker_deg), chance, 0.0)
     chance = np.where((z >= detector.displaced.z_cm.low) & (z <= detector.displaced.z_cm.high), chance, 0.0)
-    return np.asarray(rng.random(len(pt)) < chance)
+    drawn = chance
+    if options.force_track_loss is not None:
+        forced = (chance > 0) & (charged.e > options.force_above_gev)
+        drawn = np.where(forced, np.minimum(chance, 1 - options.force_track_loss), chance)
+    found = np.asarray(rng.random(len(pt)) < drawn)
+    weight = np.ones(n_events)
+    changed = drawn != chance
+    ratio = np.where(found, chance, 1 - chance)[changed] / np.where(found, drawn, 1 - drawn)[changed]
+    np.multiply.at(weight, charged.event[changed], ratio)
+    return found, weight
 
 
 def reconstruct(

@@ -239,3 +239,25 @@ def test_variations_count_objects(quiet: Quiet, shoot: Shoot) -> None:
     muons = ak.sum(result.tracks.is_mu & (np.abs(result.tracks.truth_pdg) == 13), axis=1)
     assert np.allclose(result.var_muon_id_up, 1.015 ** np.asarray(muons), rtol=1e-6)
     assert set(np.unique(result.var_electron_id_up)) <= {np.float32(1.01**k) for k in range(5)}
+
+
+def test_forced_track_loss_is_unbiased(quiet: Quiet, shoot: Shoot) -> None:
+    n = 40_000
+    detector = quiet()
+    events = shoot(n, [13, -13], 2.0, [60.0, 100.0], phi=[0.0, 2.0], mass=0.10566)
+    plain, forced = run(events, detector), run(events, detector, force_track_loss=0.6)
+    # barrel tracks of 2 GeV are at the plateau
+    missed = 1 - 0.975
+    for lost in (0, 1, 2):
+        expected = {0: (1 - missed) ** 2, 1: 2 * missed * (1 - missed), 2: missed**2}[lost]
+        weight = np.asarray(forced.weight) * np.asarray(ak.num(forced.tracks) == 2 - lost)
+        error = float(weight.std() / np.sqrt(n))
+        assert float(weight.mean()) == pytest.approx(expected, abs=4 * error)
+        if lost == 2:
+            # 25 events in plain sampling
+            assert error / expected < 0.008
+    assert np.all(np.asarray(plain.weight) == 1.0)
+    # what is never found, or too soft, is not forced
+    for theta, p in ((5.0, 2.0), (90.0, 0.1)):
+        outside = run(shoot(200, 13, p, theta, mass=0.10566), detector, force_track_loss=0.6)
+        assert np.all(np.asarray(outside.weight) == 1.0)
