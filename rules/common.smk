@@ -4,6 +4,7 @@ import os
 import sys
 
 from darkfactory.config.check import check_campaign
+from darkfactory.config.points import POINT_PATTERN
 from darkfactory.config.resolve import load_campaign
 from darkfactory.core.errors import DarkfactoryError
 from darkfactory.execute.run import ENVIRONMENT, start_cluster
@@ -42,7 +43,7 @@ wildcard_constraints:
     search="|".join(f"{s}(?=/{d}(?:/|$))" for s, d in PLAN.campaign.searches),
     dataset="|".join(dict.fromkeys(d for _, d in PLAN.campaign.searches)),
     period="|".join(PLAN.periods.periods),
-    block=r"all|b\d{3}|m\d+p\d{5}(_[wnt]\d+p\d{5})*",
+    block=r"all|b\d{3}|" + POINT_PATTERN,
 
 
 def spec_of(name):

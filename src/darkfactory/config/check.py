@@ -14,7 +14,7 @@ from darkfactory.config.load import validate
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import PeriodConfig, load_periods, period_menu
-from darkfactory.config.points import expand_grid, parse_point
+from darkfactory.config.points import AXES, expand_grid, parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.config.search import SearchConfig
@@ -47,13 +47,28 @@ def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: s
     for hypothesis, entry in config.hypotheses.items():
         # the whole grid: a dataset's mass range must not hide a mass that nothing can produce
         for point in expand_grid(entry.grids[campaign.config.grid]):
-            mass = parse_point(point)["mass"]
-            if not 0 < mass < sqrts:
-                raise ConfigError(
-                    f"mass {mass:g} GeV must be above 0 and below the centre-of-mass energy of {sqrts:.3f} GeV",
-                    where=f"hypotheses.{hypothesis}.grids.{campaign.config.grid}",
-                    file=file,
-                )
+            for axis, value in parse_point(point).items():
+                if AXES[axis].unit == "GeV" and not 0 < value < sqrts:
+                    raise ConfigError(
+                        f"{axis} {value:g} GeV must be above 0 and below the centre-of-mass energy of {sqrts:.3f} GeV",
+                        where=f"hypotheses.{hypothesis}.grids.{campaign.config.grid}",
+                        file=file,
+                    )
+
+
+def _axes(campaign: Campaign, search: str, dataset: str, file: str) -> None:
+    """Every axis of a grid is set by the sample or reweighted to."""
+    for hypothesis, entry in campaign.searches[search, dataset].hypotheses.items():
+        own = sorted(campaign.samples[entry.sample].axes)
+        known = {*own, *entry.reweighted}
+        used = {a for grid in entry.grids[campaign.config.grid] for a in grid.axes}
+        for axis in sorted(used - known):
+            raise ConfigError(
+                f"axis {axis!r} sets nothing: sample {entry.sample} has the axes {own}, reweighted are "
+                f"{list(entry.reweighted)}; add it to one of them",
+                where=f"hypotheses.{hypothesis}.grids.{campaign.config.grid}",
+                file=file,
+            )
 
 
 def _samples(config: SearchConfig) -> list[str]:
@@ -122,6 +137,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
         first = next(iter(config.hypotheses.values())).sample
         beams = library.get("detectors", campaign.samples[first].detector)["beams"]
         _masses(campaign, search, dataset, float(beams["sqrts_gev"]["value"]), file)
+        _axes(campaign, search, dataset, file)
         points = sum(len(campaign.points(search, dataset, h)) for h in config.hypotheses)
         done.append(f"search {search}/{dataset}: {points} points, period {config.data.period}, menu {period.menu}")
     return done

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from darkfactory.config.campaign import CampaignConfig
 from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, validate
-from darkfactory.config.points import blocks, expand_grid, parse_point
+from darkfactory.config.points import blocks, expand_grid, parse_point, point_order, project_point
 from darkfactory.config.sample import SampleConfig
 from darkfactory.config.search import DatasetHypothesis, Hypothesis, SearchConfig, SearchFile, TriggerChoice
 from darkfactory.core.errors import ConfigError
@@ -36,6 +36,8 @@ class Campaign:
     library: Library
     samples: Mapping[str, SampleConfig]
     searches: Mapping[tuple[str, str], SearchConfig]
+    _known: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+    """Grids and blocks worked out so far."""
 
     def points(self, search: str, dataset: str, hypothesis: str) -> list[str]:
         """Grid points of a hypothesis inside the dataset's mass range."""
@@ -44,16 +46,33 @@ class Campaign:
         return [p for p in self._grid(search, hypothesis) if low <= parse_point(p)["mass"] <= high]
 
     def _grid(self, search: str, hypothesis: str) -> list[str]:
+        key = ("grid", search, hypothesis)
+        if key not in self._known:
+            config = next(c for (s, _), c in self.searches.items() if s == search)
+            self._known[key] = expand_grid(config.hypotheses[hypothesis].grids[self.config.grid])
+        return list(self._known[key])
+
+    def simulated_point(self, search: str, hypothesis: str, point: str) -> str:
+        """The point of the hypothesis' sample that serves a point: without the axes that events are reweighted to."""
         config = next(c for (s, _), c in self.searches.items() if s == search)
-        return expand_grid(config.hypotheses[hypothesis].grids[self.config.grid])
+        return project_point(point, config.hypotheses[hypothesis].reweighted)
+
+    def sample_points(self, sample: str) -> list[str]:
+        """Simulated points of a signal sample: what the grids of all searches ask of it; none for a background."""
+        key = ("sample", sample)
+        if key not in self._known:
+            found: set[str] = set()
+            for (search, _), config in self.searches.items():
+                for name, hypothesis in config.hypotheses.items():
+                    if hypothesis.sample == sample:
+                        found |= {project_point(p, hypothesis.reweighted) for p in self._grid(search, name)}
+            self._known[key] = sorted(found, key=point_order)
+        return list(self._known[key])
 
     def sample_blocks(self, sample: str) -> dict[str, list[str]]:
         """Blocks of a signal sample's points over the whole grid; for a background one block ``all``."""
-        for (search, _), config in self.searches.items():
-            for name, hypothesis in config.hypotheses.items():
-                if hypothesis.sample == sample:
-                    return blocks(self._grid(search, name), self.config.execution.block)
-        return {"all": ["all"]}
+        points = self.sample_points(sample)
+        return blocks(points, self.config.execution.block) if points else {"all": ["all"]}
 
     def block_points(self, sample: str, block: str) -> list[str]:
         """Points of a block; a point's name is the block of that one point."""
@@ -62,11 +81,16 @@ class Campaign:
         return self.sample_blocks(sample).get(block, [block])
 
     def blocks(self, search: str, dataset: str, hypothesis: str) -> dict[str, list[str]]:
-        """Blocks of a dataset: those of the sample, without points outside the mass range."""
-        inside = set(self.points(search, dataset, hypothesis))
-        sample = self.searches[search, dataset].hypotheses[hypothesis].sample
-        cut = {b: [p for p in ps if p in inside] for b, ps in self.sample_blocks(sample).items()}
-        return {b: ps for b, ps in cut.items() if ps}
+        """Blocks of a dataset: the points that a block of the sample serves, inside the mass range."""
+        key = ("blocks", search, dataset, hypothesis)
+        if key not in self._known:
+            served: dict[str, list[str]] = {}
+            for point in self.points(search, dataset, hypothesis):
+                served.setdefault(self.simulated_point(search, hypothesis, point), []).append(point)
+            sample = self.searches[search, dataset].hypotheses[hypothesis].sample
+            cut = {b: [p for s in ps for p in served.get(s, [])] for b, ps in self.sample_blocks(sample).items()}
+            self._known[key] = {b: ps for b, ps in cut.items() if ps}
+        return {b: list(ps) for b, ps in self._known[key].items()}
 
     def events(self, sample: str) -> int:
         """Events to generate: in all for a background, per point for a signal."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from darkfactory.config.base import Luminosity, StrictModel, Tagged
-from darkfactory.config.points import PointGrid
+from darkfactory.config.points import AXES, PointGrid
 
 __all__ = ["Dataset", "DatasetHypothesis", "Hypothesis", "SearchConfig", "SearchFile", "TriggerChoice"]
 
@@ -34,8 +34,19 @@ class Hypothesis(StrictModel):
     """Its unit."""
     grids: dict[str, tuple[PointGrid, ...]]
     """Named grids of points; a campaign chooses one (laptop, closure, full)."""
+    reweighted: tuple[str, ...] = ()
+    """Axes of the grids that events are reweighted to: points that differ only there share one simulated point, whose
+    name lacks these axes (lifetime)."""
     label: str = ""
     """Text for figures."""
+
+    @model_validator(mode="after")
+    def _reweighted(self) -> Hypothesis:
+        for axis in self.reweighted:
+            if axis not in AXES or axis == "mass":
+                allowed = [a for a in AXES if a != "mass"]
+                raise ValueError(f"reweighted: {axis!r} is no axis to reweight to; allowed are {allowed}")
+        return self
 
 
 class DatasetHypothesis(StrictModel):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
+from darkfactory.config.points import parse_point
 from darkfactory.core.errors import InputError
 from darkfactory.models.zprime import branching_fraction, g_minus_2_coupling
 
@@ -49,7 +50,6 @@ def coupling_rows(
     limits: Sequence[Mapping[str, Any]],
     rates: Mapping[tuple[str, str], float],
     config: InterpretationConfig,
-    axes: Sequence[str] = ("mass", "width", "mass2", "lifetime"),
 ) -> list[dict[str, Any]]:
     """Rows of couplings.csv from rows of limits.csv.
 
@@ -57,7 +57,6 @@ def coupling_rows(
         limits: rows with hypothesis, point, mass_gev, the limit columns (None where there is none).
         rates: (hypothesis, point) to the sample's cross-section at the reference coupling, in fb.
         config: the section ``interpretation``.
-        axes: axis names whose columns mark which axes a point has.
 
     Raises:
         InputError: a point without a rate.
@@ -67,8 +66,7 @@ def coupling_rows(
         for limit in limits:
             if limit["hypothesis"] != model.hypothesis:
                 continue
-            present = tuple(a for a in axes if a == "mass" or limit.get(a) is not None)
-            if present != model.axes:
+            if set(parse_point(limit["point"])) != set(model.axes):
                 continue
             key = (limit["hypothesis"], limit["point"])
             if key not in rates:

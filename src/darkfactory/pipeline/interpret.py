@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
+from darkfactory.config.points import axis_columns
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import coupling_rows
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request
 from darkfactory.store.tables import read_csv, write_csv
 
-__all__ = ["COLUMNS", "finish", "run"]
+__all__ = ["finish", "run"]
 
-COLUMNS = (
-    "model", "coupling", "search", "dataset", "hypothesis", "point", "mass_gev", "width", "quantity", "unit",
-    "observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2", "lower", "upper",
-    "cl", "method", "scale", "p0_local", "z_local", "status", "data",
+_FIRST = ("model", "coupling", "search", "dataset", "hypothesis", "point")
+_LAST = (
+    "quantity", "unit", "observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2", "lower",
+    "upper", "cl", "method", "scale", "p0_local", "z_local", "status", "data",
 )  # fmt: skip
-"""Columns of couplings.csv."""
 
 
 def finish(request: dict[str, object]) -> None:
@@ -26,7 +26,8 @@ def finish(request: dict[str, object]) -> None:
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
     rates = {(r["hypothesis"], r["point"]): float(r["sigma_fb"]) for r in read_csv(job.input("efficiency"))}
     rows = coupling_rows(read_csv(job.input("limits_csv")), rates, config)
-    write_csv(job.output("couplings"), rows, COLUMNS)
+    columns = (*_FIRST, *axis_columns([r["point"] for r in rows]), *_LAST)
+    write_csv(job.output("couplings"), rows, columns)
 
 
 def run(request: Request, backend: Backend, progress: Progress) -> None:

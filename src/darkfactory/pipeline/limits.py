@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkfactory.config.load import validate
-from darkfactory.config.points import parse_point
+from darkfactory.config.points import axis_columns, point_columns
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
@@ -14,29 +14,36 @@ from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
 
-__all__ = ["CSV_COLUMNS", "limits_of", "row", "run"]
+__all__ = ["csv_columns", "limits_of", "row", "run"]
 
-CSV_COLUMNS = (
-    "search", "dataset", "hypothesis", "point", "mass_gev", "width", "quantity", "unit", "observed", "expected_m2",
-    "expected_m1", "expected", "expected_p1", "expected_p2", "cl", "method", "scale", "p0_local", "z_local", "status",
-    "data",
+_FIRST = ("search", "dataset", "hypothesis", "point")
+_LAST = (
+    "quantity", "unit", "observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2", "cl",
+    "method", "scale", "p0_local", "z_local", "status", "data",
 )  # fmt: skip
-"""Columns of limits.csv."""
 _BAND = ("expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
 _POINTS_A_TASK = 4
 
 
+def csv_columns(points: Sequence[str]) -> tuple[str, ...]:
+    """Columns of limits.csv, with those of all axes that the points have.
+
+    Example:
+        >>> csv_columns(["m4p00000_n1p00000"])[3:7]
+        ('point', 'mass_gev', 'width', 'mass2_gev')
+    """
+    return (*_FIRST, *axis_columns(points), *_LAST)
+
+
 def row(record: Mapping[str, Any], search: str, dataset: str) -> dict[str, Any]:
     """One row of limits.csv from a record."""
-    axes = parse_point(record["point"])
     band = record["expected"] or [None] * len(_BAND)
     return {
         "search": search,
         "dataset": dataset,
         **{k: record[k] for k in ("hypothesis", "point", "quantity", "unit", "observed", "cl", "method", "scale")},
         **{k: record[k] for k in ("p0_local", "z_local", "status", "data")},
-        "mass_gev": axes["mass"],
-        "width": axes.get("width"),
+        **point_columns(record["point"]),
         **dict(zip(_BAND, band, strict=True)),
     }
 

@@ -12,14 +12,22 @@ from typing import Any
 import numpy as np
 
 from darkfactory.config.load import validate
-from darkfactory.config.points import parse_point
+from darkfactory.config.points import axis_columns, point_columns
 from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend, tree_reduce
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.pipeline.selected import Located, concatenate, locate, point_items, read_folds, total_cutflow
+from darkfactory.pipeline.selected import (
+    Located,
+    concatenate,
+    hypothesis_items,
+    locate,
+    point_items,
+    read_folds,
+    total_cutflow,
+)
 from darkfactory.records.histogram import Histogram
 from darkfactory.store.tables import write_csv
 from darkfactory.templates.background import build_background
@@ -131,10 +139,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     plain = request.to_dict()
     folds = folds_of(spec)
     signals, backgrounds = locate(request.input_list("signals")), locate(request.input_list("backgrounds"))
-    of_sample = {sample: hypothesis for hypothesis, sample in spec["signals"].items()}
-    wanted = {(h, p) for h, points in spec["grid"].items() for p in points}
-    items = [i | {"hypothesis": of_sample[i["sample"]]} for i in point_items(signals, folds)]
-    items = [i for i in items if (i["hypothesis"], i["point"]) in wanted]
+    items = hypothesis_items(point_items(signals, folds), spec, spec["grid"])
     what = f"templates {spec['search']}/{spec['dataset']}"
     tasks = [("darkfactory.pipeline.model:measure", (plain, item)) for item in items]
     measured = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} signal points"))
@@ -147,15 +152,13 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     rows, triggers = [], {}
     for item, m in zip(items, measured, strict=True):
         found = m["measurement"] or {}
-        axes = parse_point(item["point"])
         selected = m["selected_sumw"] / item["n_generated"]
         fit = found.get("fit") or {}
         rows.append(
             {
                 "hypothesis": item["hypothesis"],
                 "point": item["point"],
-                "mass_gev": axes["mass"],
-                "width": axes.get("width"),
+                **point_columns(item["point"]),
                 "sigma_fb": item["sigma_fb"],
                 "sigma_err_fb": item["sigma_err_fb"],
                 "generated": item["n_all"],
@@ -167,7 +170,9 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
             }
         )
         triggers[f"{item['hypothesis']}/{item['point']}"] = m["trigger"]
-    write_csv(request.output("efficiency"), rows)
+    axes = axis_columns([i["point"] for i in items])
+    others = [c for c in (rows[0] if rows else ()) if c not in axes and c not in ("hypothesis", "point")]
+    write_csv(request.output("efficiency"), rows, ("hypothesis", "point", *axes, *others))
     samples = {i["sample"]: _equivalent_luminosity(i) for i in tables["backgrounds"]}
     flows = {
         "cutflows": _cutflows([*signals, *backgrounds]),
@@ -175,25 +180,24 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
         "luminosity_fb": spec["luminosity_fb"],
     }
     write_json(request.output("cutflow"), flows | {"provenance": provenance(request)})
-    lines = _line_efficiencies(signals, wanted, of_sample)
+    lines = _line_efficiencies(signals, items)
     write_json(request.output("trigger"), {"selected": triggers, "lines": lines, "provenance": provenance(request)})
 
 
-def _line_efficiencies(
-    signals: Sequence[Located], wanted: set[tuple[str, str]], of_sample: Mapping[str, str]
-) -> dict[str, dict[str, float]]:
-    """Fraction of the preselected weight that each of the search's lines keeps, by point."""
+def _line_efficiencies(signals: Sequence[Located], items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Fraction of the preselected weight that each of the search's lines keeps, by simulated point."""
+    served: dict[tuple[str, str], dict[str, None]] = {}
+    for i in items:
+        served.setdefault((i["sample"], i["simulated"]), {})[i["hypothesis"]] = None
     result: dict[str, dict[str, float]] = {}
     for one in signals:
-        hypothesis = of_sample[one.manifest.sample]
         for point in one.manifest.points():
-            if (hypothesis, point) not in wanted:
-                continue
             sums: dict[str, float] = {}
             for part in one.manifest.of(point):
                 for line, value in part.meta["trigger"].items():
                     sums[line] = sums.get(line, 0.0) + float(value)
             total = sums.pop("all", 0.0)
-            if total > 0:
-                result[f"{hypothesis}/{point}"] = {line: v / total for line, v in sums.items()}
+            for hypothesis in served.get((one.manifest.sample, point), ()):
+                if total > 0:
+                    result[f"{hypothesis}/{point}"] = {line: v / total for line, v in sums.items()}
     return result

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkfactory.config.load import validate
-from darkfactory.config.points import parse_point
+from darkfactory.config.points import parse_point, point_order, project_point
 from darkfactory.config.selection import LinearConfig, NetworkConfig, RegionalConfig
 from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
@@ -63,13 +63,16 @@ def finish(request: Mapping[str, Any], items: Mapping[str, Any]) -> None:
 def run(request: Request, backend: Backend, progress: Progress) -> None:
     """Train on the narrow points of the grid."""
     spec = request.spec
-    of_sample = {sample: hypothesis for hypothesis, sample in spec["signals"].items()}
+    wanted: dict[str, set[str]] = {}
+    for hypothesis, sample in spec["signals"].items():
+        points = {project_point(p, spec["reweighted"][hypothesis]) for p in spec["grid"][hypothesis]}
+        wanted.setdefault(sample, set()).update(points)
     signals = [
         i
         for i in point_items(locate(request.input_list("signals")), TRAINING_FOLDS)
-        if i["point"] in spec["grid"][of_sample[i["sample"]]] and "width" not in parse_point(i["point"])
+        if i["point"] in wanted[i["sample"]] and "width" not in parse_point(i["point"])
     ]
-    signals.sort(key=lambda i: (i["sample"], parse_point(i["point"])["mass"]))
+    signals.sort(key=lambda i: (i["sample"], point_order(i["point"])))
     items = {
         "signals": signals,
         "backgrounds": point_items(locate(request.input_list("backgrounds")), TRAINING_FOLDS),

@@ -217,6 +217,7 @@ class Planner:
             "dataset": w["dataset"],
             "luminosity_fb": config.data.luminosity,
             "signals": self.signals(w),
+            "reweighted": {name: list(h.reweighted) for name, h in config.hypotheses.items()},
             "backgrounds": list(config.backgrounds),
         }
 
@@ -348,12 +349,14 @@ class Planner:
 
     def selected_signals(self, w: Wildcards, name: str, blocks: list[str] | None = None) -> list[str]:
         """Paths of a selection output for the signals, over the given blocks or all of the grid."""
-        return [
-            self.analysis_path(name, w, sample=sample, block=block)
-            for hypothesis, sample in self.signals(w).items()
-            for block in (blocks if blocks is not None else self.blocks(w))
-            if self.has_block(w, hypothesis, block)
-        ]
+        found: dict[str, None] = {}
+        for hypothesis, sample in self.signals(w).items():
+            for block in blocks if blocks is not None else self.blocks(w):
+                if self.has_block(w, hypothesis, block):
+                    point = block.startswith("m")
+                    own = self.campaign.simulated_point(w["search"], hypothesis, block) if point else block
+                    found[self.analysis_path(name, w, sample=sample, block=own)] = None
+        return list(found)
 
     def has_block(self, w: Wildcards, hypothesis: str, block: str) -> bool:
         """Whether a hypothesis has a block: hypotheses have grids of their own. A point's name is a block of all."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from darkfactory.config.points import parse_point
+from darkfactory.config.points import parse_point, point_order
 from darkfactory.core.errors import UserError
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
-from darkfactory.pipeline.limits import CSV_COLUMNS
+from darkfactory.pipeline.limits import csv_columns
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.stats.pulls import fitted_counts, nuisance_pulls
@@ -25,8 +25,7 @@ _TOYS_A_CHUNK = 200
 
 
 def _order(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    axes = parse_point(record["point"])
-    return record["hypothesis"], record["cl"], axes.get("width", -1.0), axes["mass"]
+    return record["hypothesis"], record["cl"], point_order(record["point"])
 
 
 def _significance(
@@ -110,7 +109,7 @@ def finish(request: Mapping[str, Any]) -> None:
         records += stored["limits"]
         excluded |= stored["excluded"]
     records.sort(key=_order)
-    write_csv(job.output("limits_csv"), records, CSV_COLUMNS)
+    write_csv(job.output("limits_csv"), records, csv_columns([r["point"] for r in records]))
     status: dict[str, int] = {}
     failed_certificates = []
     for r in records:

@@ -9,12 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from darkfactory.config.points import parse_point, project_point
 from darkfactory.pipeline.parts import read_manifest
 from darkfactory.records.cutflow import Cutflow
 from darkfactory.records.manifest import Manifest, Part
 from darkfactory.store.arrays import read_table
 
-__all__ = ["Located", "events_in_folds", "locate", "point_items", "read_folds", "sigma", "total_cutflow"]
+__all__ = [
+    "Located",
+    "concatenate",
+    "events_in_folds",
+    "hypothesis_items",
+    "locate",
+    "point_items",
+    "read_folds",
+    "sigma",
+    "total_cutflow",
+]
 
 N_FOLDS = 4
 
@@ -76,6 +87,31 @@ def point_items(found: Sequence[Located], folds: Sequence[int]) -> list[dict[str
                 }
             )
     return items
+
+
+def hypothesis_items(
+    items: Sequence[Mapping[str, Any]], spec: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """One item per wanted point of each hypothesis, from the items of the simulated points that serve them.
+
+    Args:
+        items: of :func:`point_items`.
+        spec: with ``signals`` (hypothesis to sample) and ``reweighted`` (hypothesis to axes).
+        wanted: hypothesis to points.
+
+    Returns:
+        Items with ``hypothesis``, ``point`` (the wanted one), ``simulated`` (the sample's point) and ``reweight`` (axes
+        and values that its events are reweighted to), in the order of ``items``.
+    """
+    served: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for hypothesis, sample in spec["signals"].items():
+        axes = spec["reweighted"][hypothesis]
+        for point in wanted.get(hypothesis, ()):
+            target = {a: v for a, v in parse_point(point).items() if a in axes}
+            simulated = project_point(point, axes)
+            more = {"hypothesis": hypothesis, "point": point, "simulated": simulated, "reweight": target}
+            served.setdefault((sample, simulated), []).append(more)
+    return [{**item, **more} for item in items for more in served.get((item["sample"], item["point"]), [])]
 
 
 def total_cutflow(parts: Sequence[Part], key: str = "cutflow") -> Cutflow:

@@ -12,7 +12,7 @@ from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.model import fill_point, folds_of
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.pipeline.selected import locate, point_items
+from darkfactory.pipeline.selected import hypothesis_items, locate, point_items
 from darkfactory.templates.background import BackgroundModel
 from darkfactory.templates.binning import Binning
 from darkfactory.templates.build import build_templates
@@ -64,12 +64,8 @@ def point_workspace(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict
 def run(request: Request, backend: Backend, progress: Progress) -> None:
     """Workspaces of all points of the block, each as it would be alone."""
     spec = request.spec
-    of_sample = {sample: hypothesis for hypothesis, sample in spec["signals"].items()}
-    items = [
-        i | {"hypothesis": of_sample[i["sample"]]}
-        for i in point_items(locate(request.input_list("signals")), folds_of(spec))
-    ]
-    items = [i for i in items if i["point"] in spec["block"].get(i["hypothesis"], [])]
+    simulated = point_items(locate(request.input_list("signals")), folds_of(spec))
+    items = hypothesis_items(simulated, spec, spec["block"])
     plain = request.to_dict()
     tasks = [("darkfactory.pipeline.workspace:point_workspace", (plain, item)) for item in items]
     what = f"workspace {spec['search']}/{spec['dataset']}"

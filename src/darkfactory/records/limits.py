@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from darkfactory.config.points import AXES
 from darkfactory.core.errors import InputError
 
 __all__ = ["BAND_COLUMNS", "CSV_COLUMNS", "DataKind", "LimitRecord", "Method", "Status"]
@@ -146,7 +147,7 @@ class LimitRecord:
             "hypothesis": self.hypothesis,
             "point": self.point,
             "mass_gev": self.axes.get("mass_gev", self.axes.get("mass", "")),
-            **{k: v for k, v in self.axes.items() if k not in ("mass_gev", "mass")},
+            **{AXES[k].column if k in AXES else k: v for k, v in self.axes.items() if k not in ("mass_gev", "mass")},
             "quantity": self.quantity,
             "unit": self.unit,
             "observed": self.observed,

@@ -4,11 +4,13 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from darkfactory.report.limits import Curve, coupling_figure, limit_figure, significance_figure
 from darkfactory.report.page import FigureEntry, Section, render_page
+from darkfactory.report.planes import plane_figure
 from darkfactory.report.spectra import (
     bars_figure,
     cutflow_figure,
@@ -156,3 +158,15 @@ def test_the_page_has_its_sections_and_marks_what_is_assumed(tmp_path: Path) -> 
     assert 'id="two"' in page
     assert '<tr class="assumed"><td>x</td><td>0.1235</td>' in page
     assert "<p>nothing</p>" in page
+
+
+@pytest.mark.parametrize("grid", [True, False])
+def test_planes_show_grids_as_cells_and_scattered_points_as_dots(grid: bool) -> None:
+    x = [1.0, 2.0, 2.0, 3.0, 3.0, 3.0] if grid else [0.1 * i + 1 for i in range(12)]
+    y = [0.5, 0.5, 1.0, 0.5, 1.0, 2.0] if grid else [0.07 * i for i in range(12)]
+    fig = plane_figure(x, y, [1.0 + v for v in range(len(x))], **LABELS, xlabel="m", ylabel="n", label="limit")
+    assert drawn(fig).startswith(b"\x89PNG")
+    (shown,) = fig.axes[0].collections
+    assert (type(shown).__name__ == "QuadMesh") == grid
+    values = np.asarray(shown.get_array()).ravel()
+    assert np.isfinite(np.ma.filled(values, np.nan)).sum() == len(x)
