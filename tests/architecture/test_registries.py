@@ -61,7 +61,7 @@ def test_processes_are_called_as_their_files_and_use_particles_of_their_model(na
     assert process.name == name
     if process.engine == "tree":
         model = validate(ModelConfig, LIBRARY.get("models", process.model), file=process.model)
-        decayed = [p for d in process.decays.values() for p in d.products]
+        decayed = [p for d in process.decays.values() for mode in d.alternatives for p in mode.products]
         for particle in [*process.initial, *process.final, *process.exclude_internal, *decayed]:
             model.particle(particle)
 

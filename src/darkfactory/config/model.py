@@ -8,7 +8,8 @@ Conventions: a vertex's coupling is its Feynman rule divided by i, all fields re
 * ``VVS [V1, V2, S]``: ``coupling g_{mu nu}``;
 * ``VVP [V1, V2, P]``: ``coupling epsilon(k1, e1, k2, e2)``, which is L = -(coupling / 4) P F Ftilde for V1 = V2.
 
-Bosons are their own antiparticles; a fermion-number conserving vertex that changes flavour is listed twice.
+Bosons in vertices are their own antiparticles (others, such as pi+, are there to be decayed to); a fermion-number
+conserving vertex that changes flavour is listed twice.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class ParticleConfig(StrictModel):
 
     @model_validator(mode="after")
     def _statistics(self) -> ParticleConfig:
-        if (self.spin2 == 1) != (self.antiparticle is not None):
-            raise ValueError(f"{self.name}: fermions, and only they, need an antiparticle's name")
+        if self.spin2 == 1 and self.antiparticle is None:
+            raise ValueError(f"{self.name}: a fermion needs an antiparticle's name")
         return self
 
 
@@ -102,6 +103,7 @@ class ModelConfig(StrictModel):
         if twice:
             raise ValueError(f"particles: {twice} are named twice")
         spins = {p.name: p.spin2 for p in self.particles}
+        charged = {p.name for p in self.particles if p.spin2 != 1 and p.antiparticle is not None}
         for i, vertex in enumerate(self.vertices):
             for particle, spin in zip(vertex.particles, _SPINS[vertex.type], strict=True):
                 if particle not in spins:
@@ -109,6 +111,11 @@ class ModelConfig(StrictModel):
                 if spins[particle] != spin:
                     raise ValueError(
                         f"vertices[{i}]: {particle} has spin {spins[particle]}/2, {vertex.type} needs {spin}/2"
+                    )
+                if spin != 1 and particle in charged:
+                    raise ValueError(
+                        f"vertices[{i}]: {particle} is a boson with an antiparticle; the amplitudes have only bosons "
+                        "that are their own, others can be decayed to"
                     )
         known = set(self.parameters)
         texts: list[tuple[str, Expression]] = [

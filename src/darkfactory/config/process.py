@@ -16,6 +16,8 @@ from darkfactory.config.base import StrictModel, Tagged
 __all__ = [
     "BiasConfig",
     "DecayConfig",
+    "DecayLengthConfig",
+    "DecayMode",
     "IsrConfig",
     "LegCut",
     "PairCut",
@@ -149,13 +151,73 @@ class UnweightConfig(StrictModel):
     """Share of the cross-section above the maximal weight; such events are kept with a weight above the others'."""
 
 
-class DecayConfig(StrictModel):
-    """An isotropic two-body decay of a final leg."""
+class DecayMode(StrictModel):
+    """A decay to two or three particles."""
 
-    products: tuple[str, str]
+    products: tuple[str, ...] = ()
     """Names of the products in the model."""
     branching_fraction: Tagged = Tagged(value=1.0, source="assumed", note="the only decay")
     """Multiplies the weights."""
+    mediator: str | None = None
+    """For fermion to fermion and lepton pair, in this order: name of the vector, too heavy to be real, that makes the
+    pair; its mass shapes the spectrum. Absent: isotropic, three products uniform in phase space."""
+
+    @model_validator(mode="after")
+    def _number(self) -> DecayMode:
+        if self.products and len(self.products) not in (2, 3):
+            raise ValueError(f"products: {list(self.products)} are not two or three")
+        if self.mediator is not None and len(self.products) != 3:
+            raise ValueError(f"mediator: {self.mediator} needs three products, a fermion first, not {self.products}")
+        return self
+
+
+class DecayLengthConfig(StrictModel):
+    """How far a particle flies before it decays: one lifetime, or a mixture that serves many by reweighting."""
+
+    ctau_cm: Tagged | None = None
+    """Mean proper decay length, for one lifetime."""
+    mixture_cm: tuple[float, float] | None = None
+    """Shortest and longest mean of an equal mixture of exponentials. Events then carry their proper decay length and
+    its density (``proper_<particle>``, ``density_<particle>``), to be reweighted to any lifetime within."""
+    per_decade: int = Field(default=1, ge=1, le=4)
+    """Exponentials of the mixture in a factor of ten."""
+
+    @model_validator(mode="after")
+    def _one(self) -> DecayLengthConfig:
+        if (self.ctau_cm is None) == (self.mixture_cm is None):
+            raise ValueError("a lifetime is either ctau_cm (one) or mixture_cm (a range to reweight within)")
+        if self.ctau_cm is not None and not self.ctau_cm.value > 0:
+            raise ValueError(f"ctau_cm: {self.ctau_cm.value} must be positive; leave lifetime out for prompt decays")
+        if self.mixture_cm is not None and not 0 < self.mixture_cm[0] < self.mixture_cm[1]:
+            raise ValueError(f"mixture_cm: {list(self.mixture_cm)} must rise from above 0")
+        return self
+
+
+class DecayConfig(DecayMode):
+    """How a particle decays: one mode, or several with probabilities in the ratio of their branching fractions."""
+
+    modes: tuple[DecayMode, ...] = ()
+    """Alternatives; events stand for all of them together."""
+    lifetime: DecayLengthConfig | None = None
+    """How far it flies; absent: it decays where it is made."""
+
+    @model_validator(mode="after")
+    def _some(self) -> DecayConfig:
+        if bool(self.products) == bool(self.modes):
+            raise ValueError("a decay has either products (one mode) or modes (several)")
+        if any(not mode.products for mode in self.modes):
+            raise ValueError("modes: every mode needs products, such as [mu-, mu+]")
+        return self
+
+    @property
+    def alternatives(self) -> tuple[DecayMode, ...]:
+        """All modes, one or several."""
+        return self.modes or (DecayMode(**{k: getattr(self, k) for k in DecayMode.model_fields}),)
+
+    @property
+    def fraction(self) -> float:
+        """Sum of the modes' branching fractions."""
+        return float(sum(mode.branching_fraction.value for mode in self.alternatives))
 
 
 class TauDecayConfig(StrictModel):
@@ -205,7 +267,7 @@ class ProcessConfig(StrictModel):
     """Which events go on to the detector; probabilities multiply. The number of events of a sample counts the tries:
     use it where most events are of no interest but only their decays tell, for fewer events to be simulated."""
     decays: dict[str, DecayConfig] = Field(default_factory=dict)
-    """Two-body decays of legs, by name."""
+    """Decays of legs and of their products, by the particle's name."""
     taus: TauDecayConfig | None = None
     """Tau decays with spin correlations; taus stay undecayed without."""
     normalisation: Tagged | None = None
@@ -225,9 +287,13 @@ class ProcessConfig(StrictModel):
             raise ValueError("bias, roulette: the tree engine has them, the Pythia engine has not")
         names = set(self.final)
         asked = [c.leg for c in self.cuts.legs] + [n for c in self.cuts.pairs for n in c.legs]
-        asked += [n for b in self.bias for n in b.legs] + list(self.decays)
+        asked += [n for b in self.bias for n in b.legs]
         asked += [self.wide] if self.wide else []
         unknown = sorted(set(asked) - names)
         if self.engine == "tree" and unknown:
-            raise ValueError(f"legs {unknown} are cut on, biased or decayed but not in final {list(self.final)}")
+            raise ValueError(f"legs {unknown} are cut on or biased but not in final {list(self.final)}")
+        made = names | {n for d in self.decays.values() for mode in d.alternatives for n in mode.products}
+        absent = sorted(set(self.decays) - made)
+        if self.engine == "tree" and absent:
+            raise ValueError(f"decays {absent}: neither in final {list(self.final)} nor products of a decay")
         return self

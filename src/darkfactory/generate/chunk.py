@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.core.errors import InputError
+from darkfactory.generate.decays import decay_legs
 from darkfactory.generate.gridpack import Gridpack
 from darkfactory.generate.process import Process
 from darkfactory.generate.radiation import ToLab, make_to_lab
@@ -16,7 +17,6 @@ from darkfactory.generate.record import Particles, concatenate, to_events
 from darkfactory.generate.roulette import keep_particles, survival
 from darkfactory.generate.taus.decay import TAU_MINUS, decay_tau_pair
 from darkfactory.generate.unweight import HardEvents, unweighted
-from darkfactory.physics.kinematics import two_body
 
 __all__ = ["GeneratedChunk", "generate_chunk"]
 
@@ -51,25 +51,6 @@ def _row(n: int, pdg: int, status: int, mother: int, p: Array, vertex: Array | N
     )  # fmt: skip
 
 
-def _two_body_decays(
-    process: Process, p: Array, lab: ToLab, rng: np.random.Generator
-) -> tuple[list[Particles], set[int]]:
-    """Isotropic decays of legs; products follow all legs."""
-    n, legs = len(p), process.amplitude.legs
-    out: list[Particles] = []
-    decayed: set[int] = set()
-    for i, leg in enumerate(legs):
-        if leg.incoming or leg.name not in process.config.decays:
-            continue
-        products = [process.product(name) for name in process.config.decays[leg.name].products]
-        u = rng.random((2, n))
-        pair = two_body(p[:, i], products[0].mass, products[1].mass, 2 * u[0] - 1, 2 * np.pi * u[1])
-        for product, momentum in zip(products, pair, strict=True):
-            out.append(_row(n, product.pdg, 1, i - 2, lab.legs(momentum[:, None])[:, 0]))
-        decayed.add(i)
-    return out, decayed
-
-
 def _tau_decays(
     process: Process, hard: HardEvents, p_lab: Array, lab: ToLab, base: Ints, rng: np.random.Generator
 ) -> tuple[Particles, tuple[int, int]]:
@@ -100,8 +81,8 @@ def generate_chunk(
 ) -> GeneratedChunk:
     """Truth events of one chunk, a function of its arguments alone.
 
-    Order in an event: the products of the hard process, those of two-body decays, the radiated photon, the
-    products of taus.
+    Order in an event: the products of the hard process, those of their decays, the radiated photon, the products of
+    taus.
 
     Args:
         process: what to generate.
@@ -124,9 +105,10 @@ def generate_chunk(
     if lab is None:
         lab = make_to_lab(hard.e_her, hard.e_ler, process.beams.half_crossing, hard.v, process.config.isr, rng)
     p_lab = lab.legs(hard.p)
-    second, decayed = _two_body_decays(process, hard.p, lab, rng)
+    second = decay_legs(process, hard.p, p_lab, lab, rng)
+    decayed = set(second.legs)
     radiated = np.flatnonzero(hard.v > 0)
-    base = np.full(n, len(legs) - 2 + len(second), dtype=np.int64)
+    base = len(legs) - 2 + second.counts
     base[radiated] += 1
     last: list[Particles] = []
     if process.config.taus is not None:
@@ -140,11 +122,13 @@ def generate_chunk(
     photon = Particles(
         radiated.astype(np.int64), 22 * ones, ones, -ones, lab.photon[radiated], np.zeros((len(radiated), 3))
     )
-    particles, weight, number = concatenate([*first, *second, photon, *last]), hard.weight, None
+    particles, weight, number = concatenate([*first, *second.particles, photon, *last]), hard.weight, None
+    columns = second.columns
     if process.config.roulette:
         chance = survival(process.config.roulette, particles, n, process.beams.frame)
         keep = rng.random(n) < chance
         particles, number = keep_particles(particles, keep), np.flatnonzero(keep)
         weight = weight[keep] / chance[keep]
-    events = to_events(particles, weight, chunk, number)
+        columns = {name: values[keep] for name, values in columns.items()}
+    events = to_events(particles, weight, chunk, number, columns)
     return GeneratedChunk(events, n, float(weight.sum()), float((weight**2).sum()), hard.tries)

@@ -213,7 +213,7 @@ def adapt(process: Process, seed: int, effort: Effort | None = None) -> Gridpack
         )
     w_max = overweight_limit(b, process.config.unweight.overweight_fraction)
     accepted = float(np.minimum(b, w_max).sum() / len(w))
-    fraction = float(np.prod([d.branching_fraction.value for d in process.config.decays.values()] or [1.0]))
+    fraction = float(np.prod([process.decay_fraction(leg.name) for leg in process.amplitude.legs if not leg.incoming]))
     if process.tau_modes is not None:
         fraction *= process.tau_modes.weight
     scale = fraction

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.config.model import ModelConfig
-from darkfactory.config.process import ProcessConfig
+from darkfactory.config.process import DecayMode, ProcessConfig
 from darkfactory.config.tau_decays import TauDecaysConfig
 from darkfactory.core.digest import code_digest, digest_value
 from darkfactory.core.errors import ConfigError
@@ -39,7 +39,7 @@ class WideLeg:
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """A particle that a leg decays to; mass in GeV."""
+    """A particle of the decays; mass in GeV."""
 
     pdg: int
     mass: float
@@ -64,8 +64,17 @@ class Process:
     tau_modes: TauModes | None
 
     def product(self, name: str) -> Product:
-        """A particle of the two-body decays."""
+        """A particle of the decays: one that decays, a product or a mediator."""
         return self.products[name]
+
+    def mode_fraction(self, mode: DecayMode) -> float:
+        """Branching fraction of a mode, times those of its products' decays."""
+        return float(np.prod([mode.branching_fraction.value, *(self.decay_fraction(n) for n in mode.products)]))
+
+    def decay_fraction(self, name: str) -> float:
+        """Branching fraction of all modes of a particle together, 1 if it does not decay."""
+        decay = self.config.decays.get(name)
+        return 1.0 if decay is None else float(sum(self.mode_fraction(mode) for mode in decay.alternatives))
 
     @property
     def n_final(self) -> int:
@@ -120,6 +129,46 @@ def _check_poles(amplitude: Amplitude, sqrts: float, where: str) -> None:
                     "is infinite; give it a width or name it in exclude_internal",
                     where=where,
                 )
+
+
+def _decay_particles(process: ProcessConfig, model: ModelConfig, values: Mapping[str, float]) -> dict[str, Product]:
+    """Everything that decays names, with its mass."""
+    all_values = model.values(values)
+    modes = [mode for decay in process.decays.values() for mode in decay.alternatives]
+    names = [*process.decays, *(n for m in modes for n in m.products), *(m.mediator for m in modes if m.mediator)]
+    products: dict[str, Product] = {}
+    for name in dict.fromkeys(names):
+        particle, anti = model.particle(name)
+        mass = model.number(particle.mass, all_values, f"particles.{particle.name}.mass")
+        products[name] = Product(-particle.pdg if anti else particle.pdg, mass)
+    return products
+
+
+def _check_decays(process: ProcessConfig, products: Mapping[str, Product], wide: str | None, where: str) -> None:
+    """Decays are possible; particles that carry decay lengths have names that can be columns."""
+    for name, decay in process.decays.items():
+        at = f"{where}.decays.{name}"
+        for mode in decay.alternatives:
+            total = sum(products[n].mass for n in mode.products)
+            if name == wide and len(mode.products) == 3:
+                raise ConfigError(f"three-body decays need a fixed mass, {name} is the wide leg", where=at)
+            if name != wide and total >= products[name].mass:
+                raise ConfigError(
+                    f"{name} of {products[name].mass:.5g} GeV cannot decay to products of {total:.5g} GeV", where=at
+                )
+            if mode.mediator is None:
+                continue
+            mediator, step = products[mode.mediator].mass, products[name].mass - products[mode.products[0]].mass
+            if mediator <= step:
+                raise ConfigError(
+                    f"mediator {mode.mediator} of {mediator:.5g} GeV can be real in a step of {step:.5g} GeV: "
+                    "write two two-body decays",
+                    where=at,
+                )
+        if decay.lifetime is not None and decay.lifetime.mixture_cm is not None and not name.isidentifier():
+            raise ConfigError(
+                f"{name!r} cannot name a column of decay lengths; use letters, digits and _ in the model", where=at
+            )
 
 
 def build_process(
@@ -180,20 +229,8 @@ def build_process(
                     "cut on e_cms_min of gamma",
                     where=f"{where}.cuts.legs",
                 )
-    products: dict[str, Product] = {}
-    all_values = model.values(values)
-    for name in {n for d in process.decays.values() for n in d.products}:
-        particle, anti = model.particle(name)
-        mass = model.number(particle.mass, all_values, f"particles.{particle.name}.mass")
-        products[name] = Product(-particle.pdg if anti else particle.pdg, mass)
-    for leg in legs:
-        if not leg.incoming and leg.name in process.decays and (wide is None or legs[wide.leg] is not leg):
-            total = sum(products[n].mass for n in process.decays[leg.name].products)
-            if total >= leg.mass:
-                raise ConfigError(
-                    f"{leg.name} of {leg.mass:.5g} GeV cannot decay to products of {total:.5g} GeV",
-                    where=f"{where}.decays.{leg.name}",
-                )
+    products = _decay_particles(process, model, values)
+    _check_decays(process, products, legs[wide.leg].name if wide is not None else None, where)
     modes = None
     if process.taus is not None:
         if tau_decays is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import awkward as ak
 import numpy as np
@@ -41,7 +42,13 @@ def concatenate(parts: list[Particles]) -> Particles:
     )
 
 
-def to_events(particles: Particles, weight: Array, chunk: int, number: NDArray[np.int64] | None = None) -> ak.Array:
+def to_events(
+    particles: Particles,
+    weight: Array,
+    chunk: int,
+    number: NDArray[np.int64] | None = None,
+    extra: Mapping[str, Array] | None = None,
+) -> ak.Array:
     """Awkward truth events per :mod:`darkfactory.events.schema`; ``particles`` in the order of events.
 
     Args:
@@ -49,6 +56,7 @@ def to_events(particles: Particles, weight: Array, chunk: int, number: NDArray[n
         weight: fb, (n,).
         chunk: number of the chunk.
         number: what the events are called within it, (n,); by default 0 to n - 1.
+        extra: further numbers per event, (n,) each.
 
     Example:
         >>> one = Particles(np.zeros(1, int), np.array([22]), np.ones(1, int), -np.ones(1, int),
@@ -66,4 +74,5 @@ def to_events(particles: Particles, weight: Array, chunk: int, number: NDArray[n
     }  # fmt: skip
     jagged = zip_checked({k: ak.unflatten(v, counts) for k, v in columns.items()}, PARTICLE)
     ids = np.int64(chunk) * np.int64(2**32) + (np.arange(n, dtype=np.int64) if number is None else number)
-    return ak.zip({"weight": np.asarray(weight, float), "event_id": ids, "particles": jagged}, depth_limit=1)
+    plain = {"weight": np.asarray(weight, float), "event_id": ids, "particles": jagged, **(extra or {})}
+    return ak.zip(plain, depth_limit=1)
