@@ -58,7 +58,8 @@ def _lengths(config: DecayLengthConfig, n: int, rng: np.random.Generator) -> tup
         mean = config.ctau_cm.value if config.ctau_cm is not None else 0.0
         return -mean * np.log1p(-rng.random(n)), None
     components = mixture_components(*config.mixture_cm, config.per_decade)
-    length = draw_proper_lengths(*rng.random((2, n)), components)
+    u = rng.random((2, n))
+    length = draw_proper_lengths(u[0], u[1], components)
     return length, mixture_density(length, components)
 
 

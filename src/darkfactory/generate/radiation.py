@@ -34,7 +34,7 @@ class ToLab:
     photon: Array
     total: Array
 
-    def take(self, keep: NDArray[np.bool_] | slice) -> ToLab:
+    def take(self, keep: NDArray[np.bool_] | NDArray[np.int64] | slice) -> ToLab:
         """Some of the events."""
         return ToLab(self.matrix[keep], self.photon[keep], self.total[keep])
 

@@ -50,7 +50,7 @@ def test_names_of_particles_and_antiparticles() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "match"),
     [
-        (("particles", 0, "antiparticle"), None, "need an antiparticle's name"),
+        (("particles", 0, "antiparticle"), None, "l-: a fermion needs an antiparticle's name"),
         (("particles", 1, "name"), "l+", r"\['l\+'\] are named twice"),
         (("particles", 0, "mass"), "mm", r"particles.l-.mass: unknown parameters \['mm'\]"),
         (("vertices", 0, "particles"), ["l-", "l-", "photon"], r"vertices\[0\]: unknown particle 'photon'"),
