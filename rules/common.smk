@@ -2,11 +2,13 @@
 
 import os
 import sys
+from pathlib import Path
 
 from darkfactory.config.check import check_campaign
 from darkfactory.config.points import POINT_PATTERN
 from darkfactory.config.resolve import load_campaign
 from darkfactory.core.errors import DarkfactoryError
+from darkfactory.execute.lock import record_run
 from darkfactory.execute.run import ENVIRONMENT, start_cluster
 from darkfactory.pipeline.layout import PATTERNS
 from darkfactory.pipeline.plan import Planner, stage_code
@@ -62,6 +64,7 @@ def wildcards_of(wildcards):
 
 def start_run_cluster():
     """One cluster for the run, unless one is given by the environment."""
+    record_run(Path())
     if ENVIRONMENT in os.environ:
         return
     handle = start_cluster(

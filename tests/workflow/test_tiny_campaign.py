@@ -285,8 +285,9 @@ def test_a_killed_run_leaves_no_cluster_and_is_taken_up_again(campaign: Path, tm
         time.sleep(0.2)
     assert living(folder) == []
     finished = {str(f): f.stat().st_mtime_ns for f in (folder / "results").rglob("*.root")}
-    assert snakemake(folder, "--unlock").returncode == 0
-    quiet(folder, "--quiet", "rules", "--rerun-incomplete")
+    again = python(folder, "darkfactory.cli.main", "run", "-c", "tiny", "--cores", "2")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "the lock of a run that was killed is removed" in again.stderr
     ours, theirs = contents(folder / "results"), contents(campaign / "results")
     assert {n for n in ours if ours[n] != theirs.get(n)} == set()
     # whole chunks were not made again

@@ -17,9 +17,10 @@ from darkfactory.config.load import deep_merge, parse_override
 from darkfactory.core.digest import digest_value
 from darkfactory.core.errors import RunError, UserError
 from darkfactory.core.files import write_text
+from darkfactory.execute.lock import lock_state
 from darkfactory.pipeline.layout import path
 
-__all__ = ["run", "snakemake"]
+__all__ = ["free_lock", "run", "snakemake"]
 
 
 def snakemake(
@@ -39,11 +40,38 @@ def snakemake(
     value = {"campaign": campaign or default["campaign"], "overrides": overrides, "config_dir": config_dir}
     file = Path(".darkfactory") / f"config-{digest_value(value)}.yaml"
     write_text(file, yaml.safe_dump(value))
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--rerun-incomplete"]
-    command += ["--quiet", "rules", *extra, "--configfile", str(file), "--", *targets]
+    engine = [sys.executable, "-m", "snakemake", "--configfile", str(file)]
+    if "--dry-run" not in extra:
+        free_lock(Path(), engine)
+    command = [*engine, "--cores", str(cores), "--rerun-incomplete", "--quiet", "rules", *extra, "--", *targets]
     code = subprocess.run(command, check=False).returncode
     if code != 0:
         raise RunError(f"the run failed (exit code {code}); the messages above and the files in logs/ say why")
+
+
+def free_lock(folder: Path, engine: Sequence[str]) -> None:
+    """Remove the lock of a run that is gone.
+
+    Raises:
+        UserError: the run lives, or may live on another machine.
+        RunError: the engine does not remove the lock.
+    """
+    state, holder = lock_state(folder)
+    if state == "free":
+        return
+    if state == "held" and holder is not None:
+        raise UserError(
+            f"process {holder.pid} runs the workflow in this folder; wait until it ends, or end it, before another run"
+        )
+    if state == "unknown":
+        who = f"process {holder.pid} on {holder.host}" if holder is not None else "a run that left no record"
+        raise UserError(
+            f"{who} holds the lock of this folder; if it is gone, remove the lock with `snakemake --unlock --cores 1`"
+        )
+    done = subprocess.run([*engine, "--cores", "1", "--unlock"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RunError(f"the lock of a run that is gone could not be removed: {done.stderr.strip()[-500:]}")
+    click.echo("the lock of a run that was killed is removed; finished chunks are kept", err=True)
 
 
 @click.command()
