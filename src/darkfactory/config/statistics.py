@@ -76,6 +76,9 @@ class StatisticsConfig(StrictModel):
     """Fraction of the points between ``few_events`` and ``check_events`` that toys check."""
     signal_region: float = Field(default=2.0, gt=0)
     """Half-width of the signal region in standard deviations of the signal, where templates define none."""
+    backend: Literal["auto", "numpy", "numba"] = "auto"
+    """What the fits run on: ``numba`` (compiled, the extra ``fast``), ``numpy`` (the reference; same limits to
+    rounding), or ``auto``: Numba where it is installed."""
     batch: int = Field(default=128, ge=1)
     """Windows fitted together; does not change any number."""
     quadrature: int = Field(default=4096, ge=64)

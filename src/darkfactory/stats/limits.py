@@ -21,6 +21,7 @@ from darkfactory.stats.certificate import Claim, certify
 from darkfactory.stats.counting import counting_limits, counting_p0, counting_rates, is_counting
 from darkfactory.stats.histfactory import Batch, FloatArray, compile_workspace, compile_workspaces
 from darkfactory.stats.lint import lint_workspace, signal_region_background
+from darkfactory.stats.newton import Backend, fastest
 from darkfactory.stats.scan import asymptotic_limits
 from darkfactory.stats.stock import stock_limits
 from darkfactory.stats.toys import ToyLimit, toy_limits
@@ -81,6 +82,10 @@ def _finite(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
+def _backend(config: StatisticsConfig) -> Backend:
+    return fastest() if config.backend == "auto" else config.backend
+
+
 def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> list[_Point | None]:
     """Asymptotic limits of all workspaces that the engine takes; None where only stock pyhf does."""
     groups, refused = compile_workspaces(specs)
@@ -91,7 +96,7 @@ def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> lis
         for first in range(0, len(group.positions), config.batch):
             part = np.arange(first, min(first + config.batch, len(group.positions)))
             batch = group.batch.take(part)
-            scan = asymptotic_limits(batch, config.cls)
+            scan = asymptotic_limits(batch, config.cls, backend=_backend(config))
             base = scan.base
             for i, position in enumerate(group.positions[first : first + config.batch]):
                 statuses = cast(tuple[Status, ...], scan.status[i])
@@ -209,7 +214,8 @@ def _few_events(
     options = config.toys
     try:
         toys: list[ToyLimit] = toy_limits(
-            batch, config.cls, around, toys=options.toys, steps=options.steps, seed=seed, path=path, chunk=options.chunk
+            batch, config.cls, around, toys=options.toys, steps=options.steps, seed=seed, path=path,
+            chunk=options.chunk, backend=_backend(config),
         )  # fmt: skip
     except RunError as error:
         log.warning("toys of %s failed: %s", item.point, error)

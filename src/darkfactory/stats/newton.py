@@ -6,7 +6,10 @@ the same bits alone and in any batch.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +18,24 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from darkfactory.stats.histfactory import Batch, Data, FloatArray
 from darkfactory.stats.likelihood import Evaluation, evaluate
 
-__all__ = ["Fit", "fit", "profile_curvature", "solve_damped"]
+__all__ = ["Backend", "Fit", "fastest", "fit", "profile_curvature", "solve_damped"]
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
 
+Backend = Literal["numpy", "numba"]
+
 _PIVOT = 1e-13
+
+
+def fastest() -> Backend:
+    """The compiled kernels where Numba is installed, NumPy elsewhere.
+
+    Example:
+        >>> fastest() in ("numpy", "numba")
+        True
+    """
+    return "numba" if importlib.util.find_spec("numba") else "numpy"
 
 
 @dataclass(frozen=True)
@@ -203,6 +218,9 @@ def fit(
     tolerance: float = 1e-14,
     max_iterations: int = 200,
     lapack: bool = False,
+    windows: IntArray | None = None,
+    sets: IntArray | None = None,
+    backend: Backend = "numpy",
 ) -> Fit:
     """Minimise the negative log-likelihood of every window of a stack.
 
@@ -217,6 +235,9 @@ def fit(
         max_iterations: evaluations before a window is given up (``converged`` false).
         lapack: for a single window: let LAPACK solve (faster, other last bits) and leave out the derivatives with
             respect to the parameter of interest.
+        windows: fit these windows of ``m`` (with repetition if wanted); start, free and bounds are theirs.
+        sets: to these data sets of ``data``.
+        backend: ``numpy``, or ``numba`` for compiled kernels: the same minima to rounding.
 
     Returns:
         The minima, in the order of the stack.
@@ -233,10 +254,16 @@ def fit(
         >>> round(float(result.theta[0, 0]), 6)
         1.5
     """
-    n = len(m)
-    lo = m.lo if lo is None else lo
-    hi = m.hi if hi is None else hi
+    n = len(start)
+    if lo is None:
+        lo = m.lo if windows is None else m.lo[windows]
+    if hi is None:
+        hi = m.hi if windows is None else m.hi[windows]
     theta = np.where(free, np.minimum(np.maximum(start, lo), hi), start)
+    if backend == "numba":
+        return _fit_compiled(m, data, theta, free, lo, hi, tolerance, max_iterations, windows, sets)
+    m = m if windows is None else m.take(windows)
+    data = data if sets is None else data.take(sets)
     out: dict[str, FloatArray] = {
         "theta": theta.copy(),
         "value": np.full(n, np.inf),
@@ -336,6 +363,40 @@ def fit(
         converged=converged,
         iterations=iterations,
         **out,
+    )
+
+
+def _fit_compiled(
+    m: Batch,
+    data: Data,
+    theta: FloatArray,
+    free: BoolArray,
+    lo: FloatArray,
+    hi: FloatArray,
+    tolerance: float,
+    max_iterations: int,
+    windows: IntArray | None,
+    sets: IntArray | None,
+) -> Fit:
+    # here, since importing Numba takes time and it is optional
+    compiled = importlib.import_module("darkfactory.stats.compiled")
+    everything: IntArray = np.arange(len(theta))
+    free, lo, hi = np.ascontiguousarray(free), np.ascontiguousarray(lo), np.ascontiguousarray(hi)
+    value, gammas, slope, tangent, curvature, converged, decrement, iterations = compiled.minimise(
+        m, data, theta, free, lo, hi, tolerance=tolerance, max_iterations=max_iterations,
+        windows=everything if windows is None else windows, sets=everything if sets is None else sets,
+    )  # fmt: skip
+    ends = np.cumsum([block.nbins for block in m.structure.blocks])[:-1]
+    return Fit(
+        theta=theta,
+        value=value,
+        gammas=tuple(np.split(gammas, ends, axis=1)),
+        slope=slope,
+        tangent=tangent,
+        curvature=curvature,
+        converged=converged,
+        decrement=decrement,
+        iterations=iterations,
     )
 
 

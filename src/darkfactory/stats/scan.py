@@ -11,7 +11,7 @@ import numpy.typing as npt
 from darkfactory.stats.asymptotics import band_targets, log_cls, p_value_q0, sigma_limit
 from darkfactory.stats.histfactory import Batch, Data, FloatArray
 from darkfactory.stats.likelihood import asimov
-from darkfactory.stats.newton import Fit, fit
+from darkfactory.stats.newton import Backend, Fit, fit
 
 __all__ = ["BaseFits", "ScanResult", "asymptotic_limits", "base_fits", "discovery", "gather", "join_data"]
 
@@ -104,13 +104,14 @@ def _bounds(m: Batch) -> FloatArray:
     return hi
 
 
-def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None) -> BaseFits:
+def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None, backend: Backend = "numpy") -> BaseFits:
     """Fit a stack of windows without and with signal.
 
     Args:
         m: n windows.
         data: their data.
         start: start parameters, default the workspaces' own.
+        backend: of the fits.
 
     Returns:
         Fits, q0 and the Asimov data set.
@@ -130,7 +131,7 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None) -> BaseF
     poi = m.structure.poi
     begin = (m.init if start is None else start).copy()
     begin[:, poi] = 0.0
-    null = fit(m, data, begin, _free(m, False))
+    null = fit(m, data, begin, _free(m, False), backend=backend)
     with np.errstate(all="ignore"):
         good = null.curvature > 0
         sigma0 = np.where(good, 1 / np.sqrt(np.where(good, null.curvature, 1.0)), np.inf)
@@ -140,12 +141,15 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None) -> BaseF
     begin[:, poi] = jump
     # an impossible null (data where nothing is expected without signal) leaves the free fit a start with signal
     begin = np.where(null.converged[:, None], begin, m.init)
-    free = fit(m, data, begin, _free(m, True), lo=m.lo, hi=_bounds(m))
+    free = fit(m, data, begin, _free(m, True), lo=m.lo, hi=_bounds(m), backend=backend)
     # a start far off can miss where the null is the better point
     worse = null.converged & (~free.converged | (free.value > null.value + 1e-9))
     if worse.any():
         again = np.flatnonzero(worse)
-        second = fit(m.take(again), data.take(again), null.theta[again], _free(m, True)[again], hi=_bounds(m)[again])
+        second = fit(
+            m, data, null.theta[again], _free(m, True)[again], hi=_bounds(m)[again], windows=again, sets=again,
+            backend=backend,
+        )  # fmt: skip
         free = _replace(free, again, second)
     with np.errstate(all="ignore"):
         # a best fit at the bound is no excess, whatever the last digits of two minima say
@@ -189,28 +193,37 @@ def _next_step(mu: FloatArray, lo: FloatArray, hi: FloatArray, newton: FloatArra
     return np.where(inside, newton, fallback)
 
 
-def _fit_at(m: Batch, data: Data, mu: FloatArray, guesses: Sequence[FloatArray]) -> Fit:
-    """Fit at given signal strengths from the first of several starts that works."""
-    result: Fit | None = None
-    for guess in (*guesses, m.init):
-        start = guess.copy()
-        start[:, m.structure.poi] = mu
+@dataclass(frozen=True)
+class _Problem:
+    """Windows of a stack and data sets, picked by index so that nothing is copied while roots are searched."""
+
+    m: Batch
+    data: Data
+    backend: Backend
+
+    def fit_at(self, mu: FloatArray, guesses: Sequence[FloatArray], windows: IntArray, sets: IntArray) -> Fit:
+        """Fit at given signal strengths from the first of several starts that works."""
+        result: Fit | None = None
+        held = _free(self.m, False)
+        for guess in (*guesses, None):
+            start = (self.m.init[windows] if guess is None else guess).copy()
+            start[:, self.m.structure.poi] = mu
+            again: IntArray = np.arange(len(mu)) if result is None else np.flatnonzero(~result.converged)
+            begin = np.where(np.isfinite(start), start, self.m.init[windows])[again]
+            found = fit(
+                self.m, self.data, begin, held[windows[again]], tolerance=_TOLERANCE, windows=windows[again],
+                sets=sets[again], backend=self.backend,
+            )  # fmt: skip
+            result = found if result is None else _replace(result, again, found)
+            if result.converged.all():
+                return result
         if result is None:
-            result = fit(m, data, np.where(np.isfinite(start), start, m.init), _free(m, False), tolerance=_TOLERANCE)
-        else:
-            again = np.flatnonzero(~result.converged)
-            sub = m.take(again)
-            second = fit(sub, data.take(again), start[again], _free(sub, False), tolerance=_TOLERANCE)
-            result = _replace(result, again, second)
-        if result.converged.all():
-            break
-    if result is None:
-        raise ValueError("no start value")
-    return result
+            raise ValueError("no start value")
+        return result
 
 
 def _expected_roots(
-    m: Batch, base: BaseFits, sigma: FloatArray, targets: FloatArray, usable: BoolArray
+    m: Batch, base: BaseFits, sigma: FloatArray, targets: FloatArray, usable: BoolArray, backend: Backend
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Signal strengths at which sqrt(q_A) equals each target: (n, targets), parameters there, and success."""
     n, t = len(m), len(targets)
@@ -226,11 +239,11 @@ def _expected_roots(
     target = targets[which]
     mu = target * sigma[window]
     lo, hi = np.zeros(len(mu)), np.full(len(mu), np.inf)
-    sub, data = m.take(window), base.asimov.take(window)
+    problem = _Problem(m, base.asimov, backend)
     theta, tangent = base.null.theta[window], base.null.tangent[window]
     at = np.zeros(len(mu))
     for _ in range(_ROOT_STEPS):
-        result = _fit_at(sub, data, mu, (theta + (mu - at)[:, None] * tangent, theta))
+        result = problem.fit_at(mu, (theta + (mu - at)[:, None] * tangent, theta), window, window)
         with np.errstate(all="ignore"):
             q = np.maximum(2 * result.value, 0.0)
             r = np.sqrt(q)
@@ -260,12 +273,17 @@ def _expected_roots(
         if len(stay) < len(done):
             window, which, target = window[stay], which[stay], target[stay]
             mu, lo, hi, at, theta, tangent = (v[stay] for v in (mu, lo, hi, at, theta, tangent))
-            sub, data = sub.take(stay), data.take(stay)
     return mu_out, theta_out, good
 
 
 def _observed_roots(
-    m: Batch, data: Data, base: BaseFits, sigma: FloatArray, cls: Sequence[float], usable: BoolArray
+    m: Batch,
+    data: Data,
+    base: BaseFits,
+    sigma: FloatArray,
+    cls: Sequence[float],
+    usable: BoolArray,
+    backend: Backend,
 ) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
     """Signal strengths at which the observed CLs is 1 - cl: (n, levels), both parameter sets there, and success."""
     n, t = len(m), len(cls)
@@ -288,9 +306,7 @@ def _observed_roots(
     mu = np.maximum(guess[window, which], best + 0.1 * sigma[window])
     lo, hi = np.maximum(best, 0.0), np.full(len(mu), np.inf)
     k = len(window)
-    both = np.concatenate([window, window])
-    sub = m.take(both)
-    joint = join_data([data.take(window), base.asimov.take(window)])
+    problem = _Problem(m, join_data([data, base.asimov]), backend)
     theta = np.concatenate([base.free.theta[window], base.null.theta[window]])
     tangent = np.concatenate([base.free.tangent[window], base.null.tangent[window]])
     at = np.concatenate([best, np.zeros(k)])
@@ -298,7 +314,8 @@ def _observed_roots(
     for _ in range(_ROOT_STEPS):
         k = len(window)
         double = np.concatenate([mu, mu])
-        result = _fit_at(sub, joint, double, (theta + (double - at)[:, None] * tangent, theta))
+        both, sets = np.concatenate([window, window]), np.concatenate([window, window + n])
+        result = problem.fit_at(double, (theta + (double - at)[:, None] * tangent, theta), both, sets)
         q, q1 = 2 * (result.value[:k] - floor), 2 * result.slope[:k]
         above = mu < best
         q, q1 = np.where(above, 0.0, np.maximum(q, 0.0)), np.where(above, 0.0, q1)
@@ -332,11 +349,12 @@ def _observed_roots(
             window, which, level, floor, best = (v[stay] for v in (window, which, level, floor, best))
             mu, lo, hi = mu[stay], lo[stay], hi[stay]
             at, theta, tangent = at[two], theta[two], tangent[two]
-            sub, joint = sub.take(two), joint.take(two)
     return mu_out, theta_out[:, :, 0], theta_out[:, :, 1], good
 
 
-def asymptotic_limits(m: Batch, cls: Sequence[float], *, data: Data | None = None) -> ScanResult:
+def asymptotic_limits(
+    m: Batch, cls: Sequence[float], *, data: Data | None = None, backend: Backend = "numpy"
+) -> ScanResult:
     """Observed and expected CLs upper limits of a stack of windows at several confidence levels.
 
     The limits are roots of pyhf's own asymptotic CLs (qtilde, normal base distribution, Asimov set from the fit
@@ -346,6 +364,7 @@ def asymptotic_limits(m: Batch, cls: Sequence[float], *, data: Data | None = Non
         m: n windows.
         cls: confidence levels.
         data: data sets, default the workspaces' own observations.
+        backend: of the fits.
 
     Returns:
         Limits in units of the parameter of interest with a status for each: ``ok``, ``no_sensitivity`` (the signal
@@ -364,8 +383,8 @@ def asymptotic_limits(m: Batch, cls: Sequence[float], *, data: Data | None = Non
         (2.0901, 2.0901)
     """
     observed = m.observed if data is None else data
-    base = base_fits(m, observed)
-    at_null = fit(m, base.asimov, base.null.theta, _free(m, False), max_iterations=20)
+    base = base_fits(m, observed, backend=backend)
+    at_null = fit(m, base.asimov, base.null.theta, _free(m, False), max_iterations=20, backend=backend)
     with np.errstate(all="ignore"):
         sensitive = (at_null.curvature > 0) & np.isfinite(at_null.curvature)
         sigma = np.where(sensitive, 1 / np.sqrt(np.where(sensitive, at_null.curvature, 1.0)), np.nan)
@@ -376,8 +395,8 @@ def asymptotic_limits(m: Batch, cls: Sequence[float], *, data: Data | None = Non
     sensitive = sensitive | countable
     usable = base.ok & sensitive
     flat = np.concatenate([band_targets(cl) for cl in cls])
-    expected, expected_fit, ok_expected = _expected_roots(m, base, sigma, flat, usable)
-    mu, fit_data, fit_asimov, ok_observed = _observed_roots(m, observed, base, sigma, cls, usable)
+    expected, expected_fit, ok_expected = _expected_roots(m, base, sigma, flat, usable, backend)
+    mu, fit_data, fit_asimov, ok_observed = _observed_roots(m, observed, base, sigma, cls, usable, backend)
     n, t = len(m), len(cls)
     ok = ok_observed & ok_expected.reshape(n, t, 5).all(axis=2)
 

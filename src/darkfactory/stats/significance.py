@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 from darkfactory.core.errors import InputError
 from darkfactory.core.seeds import generator
 from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray, compile_workspaces
-from darkfactory.stats.newton import fit
+from darkfactory.stats.newton import Backend, fit
 
 __all__ = [
     "ScanSignificance",
@@ -180,20 +180,22 @@ def _window_data(m: Batch, bins: Sequence[IntArray], spectra: FloatArray, pulls:
     return Data(tuple(blocks), aux)
 
 
-def _local(m: Batch, data: Data) -> tuple[FloatArray, int]:
+def _local(m: Batch, data: Data, backend: Backend) -> tuple[FloatArray, int]:
     """Local significances of one window for many data sets."""
     n = len(data.aux)
     poi = m.structure.poi
     z = np.zeros(n)
     failed = 0
+    loose, held = ~m.fixed, ~m.fixed
+    loose[:, poi], held[:, poi] = True, False
+    start, high = m.init.copy(), m.hi.copy()
+    start[:, poi], high[:, poi] = 0.0, np.inf
     for first in range(0, n, _ROWS):
-        part = np.arange(first, min(first + _ROWS, n))
-        many, some = m.take(np.zeros(len(part), dtype=np.intp)), data.take(part)
-        loose, held = ~many.fixed, ~many.fixed
-        loose[:, poi], held[:, poi] = True, False
-        start = many.init.copy()
-        start[:, poi] = 0.0
-        null = fit(many, some, start, held, tolerance=_TOLERANCE)
+        sets = np.arange(first, min(first + _ROWS, n))
+        same = np.zeros(len(sets), dtype=np.intp)
+        null = fit(
+            m, data, start[same], held[same], tolerance=_TOLERANCE, windows=same, sets=sets, backend=backend
+        )  # fmt: skip
         # only where the slope at no signal points upwards is there an excess at all
         up = np.flatnonzero(null.converged & (null.slope < 0))
         failed += int((~null.converged).sum())
@@ -202,13 +204,15 @@ def _local(m: Batch, data: Data) -> tuple[FloatArray, int]:
         jump = np.where(null.curvature > 0, -null.slope / np.maximum(null.curvature, 1e-300), 0.0)[up]
         begin = null.theta[up] + jump[:, None] * null.tangent[up]
         begin[:, poi] = jump
-        high = many.hi[up].copy()
-        high[:, poi] = np.inf
-        free = fit(many.take(up), some.take(up), begin, loose[up], hi=high, tolerance=_TOLERANCE)
+        some = same[up]
+        free = fit(
+            m, data, begin, loose[some], hi=high[some], tolerance=_TOLERANCE, windows=some, sets=sets[up],
+            backend=backend,
+        )  # fmt: skip
         failed += int((~free.converged).sum())
         with np.errstate(all="ignore"):
             gain = np.where(free.converged, 2 * (null.value[up] - free.value), 0.0)
-        z[part[up]] = np.sqrt(np.maximum(gain, 0.0))
+        z[sets[up]] = np.sqrt(np.maximum(gain, 0.0))
     return z, failed
 
 
@@ -221,6 +225,7 @@ def scan_toys(
     seed: int,
     path: Sequence[str | int] = (),
     level: float = 0.5,
+    backend: Backend = "numpy",
 ) -> ScanToys:
     """Throw background-only scans: each toy is one spectrum that all windows look at.
 
@@ -234,6 +239,7 @@ def scan_toys(
         seed: campaign seed.
         path: place in the seed tree; different chunks have different paths.
         level: reference significance for the upcrossings.
+        backend: of the fits.
 
     Returns:
         The scans' largest significances and upcrossings.
@@ -265,7 +271,7 @@ def scan_toys(
             wanted = [block.nbins for block in m.structure.blocks]
             if sizes != wanted:
                 raise InputError(f"window {position} of the scan has channels of {wanted} bins, {sizes} were given")
-            z[:, position], lost = _local(m, _window_data(m, bins[position], spectra, pulls))
+            z[:, position], lost = _local(m, _window_data(m, bins[position], spectra, pulls), backend)
             failed += lost
     return ScanToys(z.max(axis=1), upcrossings(z, level), failed)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +78,12 @@ class Structure:
     poi: int
 
 
+def _joined(arrays: Sequence[FloatArray]) -> FloatArray:
+    """Arrays (n, ...) side by side as (n, values); one alone is not copied."""
+    flat = [a.reshape(len(a), int(np.prod(a.shape[1:]))) for a in arrays]
+    return np.ascontiguousarray(flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1))
+
+
 @dataclass(frozen=True)
 class BlockArrays:
     """Numbers of one channel: nominal (n,rows,bins), histosys up and dn (n,slots,bins), per-bin factors (n,bins)."""
@@ -116,6 +124,14 @@ class Data:
         """The windows ``index``."""
         return Data(tuple(b.take(index) for b in self.blocks), self.aux[index])
 
+    @cached_property
+    def flat(self) -> tuple[FloatArray, ...]:
+        """Counts and auxiliary data of all channels side by side, for the compiled kernels."""
+        blocks = self.blocks
+        return (
+            _joined([b.counts for b in blocks]), _joined([b.g_aux for b in blocks]), np.ascontiguousarray(self.aux)
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -146,6 +162,15 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.init)
+
+    @cached_property
+    def flat(self) -> tuple[FloatArray, ...]:
+        """Numbers of all channels side by side, then those of the factors, for the compiled kernels."""
+        names = ("nominal", "up", "dn", "g_width", "g_lo", "g_hi")
+        return (
+            *(_joined([getattr(b, name) for b in self.blocks]) for name in names),
+            *(np.ascontiguousarray(v) for v in (self.coef, self.log_hi, self.log_lo, self.width)),
+        )
 
     def take(self, index: npt.NDArray[np.intp]) -> Batch:
         """The windows ``index`` (with repetition if wanted)."""

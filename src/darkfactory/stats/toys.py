@@ -17,7 +17,7 @@ from darkfactory.core.seeds import generator
 from darkfactory.stats.asymptotics import BAND
 from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray
 from darkfactory.stats.likelihood import expected
-from darkfactory.stats.newton import fit
+from darkfactory.stats.newton import Backend, Fit, fit
 
 __all__ = ["ToyLimit", "ToySample", "sample_data", "toy_limits", "toy_sample"]
 
@@ -147,39 +147,44 @@ def sample_data(
     return Data(tuple(blocks), aux)
 
 
-def _qtilde(m: Batch, data: Data, start: FloatArray, mus: Sequence[float]) -> tuple[FloatArray, np.ndarray]:
+def _qtilde(
+    m: Batch, data: Data, start: FloatArray, mus: Sequence[float], backend: Backend
+) -> tuple[FloatArray, np.ndarray]:
     """The qtilde of every data set at every signal strength (datasets, strengths), and which converged."""
     n = len(data.aux)
     poi = m.structure.poi
     q = np.zeros((n, len(mus)))
     ok = np.ones(n, dtype=bool)
+    loose, held = ~m.fixed[0], ~m.fixed[0]
+    loose[poi], held[poi] = True, False
+    high = m.hi[0].copy()
+    high[poi] = np.inf
+
+    def fits(begin: FloatArray, floating: np.ndarray, sets: np.ndarray, hi: FloatArray) -> Fit:
+        shape = begin.shape
+        return fit(
+            m, data, begin, np.broadcast_to(floating, shape), hi=np.broadcast_to(hi, shape), tolerance=_TOLERANCE,
+            windows=np.zeros(len(sets), dtype=np.intp), sets=sets, backend=backend,
+        )  # fmt: skip
+
     for first in range(0, n, _BLOCK):
         part = np.arange(first, min(first + _BLOCK, n))
-        many = m.take(np.zeros(len(part), dtype=np.intp))
-        some = data.take(part)
         begin = np.repeat(start, len(part), axis=0)
-        loose, held = ~many.fixed, ~many.fixed
-        loose[:, poi], held[:, poi] = True, False
-        high = many.hi.copy()
-        high[:, poi] = np.inf
-        free = fit(many, some, begin, loose, hi=high, tolerance=_TOLERANCE)
+        free = fits(begin, loose, part, high)
         ok[part] = free.converged
         for j, mu in enumerate(mus):
             # a best fit above the strength under test makes qtilde zero: nothing to fit
             below = np.flatnonzero(free.converged & (free.theta[:, poi] <= mu))
             if not len(below):
                 continue
-            fewer, theirs = many.take(below), some.take(below)
             guess = free.theta[below] + (mu - free.theta[below, poi])[:, None] * free.tangent[below]
             guess[:, poi] = mu
             plain = begin[below]
             plain[:, poi] = mu
-            fixed = fit(fewer, theirs, np.where(np.isfinite(guess), guess, plain), held[below], tolerance=_TOLERANCE)
+            fixed = fits(np.where(np.isfinite(guess), guess, plain), held, part[below], m.hi[0])
             if not fixed.converged.all():
                 again = np.flatnonzero(~fixed.converged)
-                second = fit(
-                    fewer.take(again), theirs.take(again), plain[again], held[below][again], tolerance=_TOLERANCE
-                )
+                second = fits(plain[again], held, part[below][again], m.hi[0])
                 fixed.value[again] = second.value
                 fixed.converged[again] = second.converged
             with np.errstate(all="ignore"):
@@ -194,7 +199,14 @@ def _plan(total: int, chunk: int) -> list[int]:
 
 
 def toy_sample(
-    m: Batch, mu: float, toys: int, *, seed: int, path: Sequence[str | int] = (), chunk: int = 1000
+    m: Batch,
+    mu: float,
+    toys: int,
+    *,
+    seed: int,
+    path: Sequence[str | int] = (),
+    chunk: int = 1000,
+    backend: Backend = "numpy",
 ) -> ToySample:
     """Throw pseudo-experiments at one signal strength.
 
@@ -205,15 +217,23 @@ def toy_sample(
         seed: campaign seed.
         path: place in the seed tree (point, step).
         chunk: pseudo-experiments of one random stream.
+        backend: of the fits.
 
     Returns:
         Their test statistics.
     """
-    return _samples(m, [mu], toys, seed=seed, path=path, chunk=chunk)[0]
+    return _samples(m, [mu], toys, seed=seed, path=path, chunk=chunk, backend=backend)[0]
 
 
 def _samples(
-    m: Batch, mus: Sequence[float], toys: int, *, seed: int, path: Sequence[str | int], chunk: int
+    m: Batch,
+    mus: Sequence[float],
+    toys: int,
+    *,
+    seed: int,
+    path: Sequence[str | int],
+    chunk: int,
+    backend: Backend,
 ) -> list[ToySample]:
     """Toys at several strengths; those without signal are thrown once and tested at each."""
     poi = m.structure.poi
@@ -221,26 +241,27 @@ def _samples(
     held[:, poi] = False
     start = m.init.copy()
     start[:, poi] = 0.0
-    null = fit(m, m.observed, start, held)
+    null = fit(m, m.observed, start, held, backend=backend)
     sizes = _plan(toys, chunk)
     background = [
         sample_data(m, null.theta, null.gammas, size, generator(seed, *path, "background", i))
         for i, size in enumerate(sizes)
     ]
-    done = [_qtilde(m, d, null.theta, mus) for d in background]
+    done = [_qtilde(m, d, null.theta, mus, backend) for d in background]
     q_b = np.concatenate([q for q, _ in done])
     ok_b = np.concatenate([ok for _, ok in done])
     result = []
     for j, mu in enumerate(mus):
         start = null.theta.copy()
         start[:, poi] = mu
-        at_mu = fit(m, m.observed, start, held)
+        at_mu = fit(m, m.observed, start, held, backend=backend)
         parts = [
             _qtilde(
                 m,
                 sample_data(m, at_mu.theta, at_mu.gammas, size, generator(seed, *path, f"signal{mu!r}", i)),
                 at_mu.theta,
                 [mu],
+                backend,
             )
             for i, size in enumerate(sizes)
         ]
@@ -275,12 +296,13 @@ def _range(
     seed: int,
     path: Sequence[str | int],
     chunk: int,
+    backend: Backend,
 ) -> tuple[float, float]:
     """Where the limits are, from few toys over a wide range: the asymptotic band is far too wide for few events."""
     low, high = 0.6 * around[0], 1.4 * around[1]
     mus = np.geomspace(low, high, steps)
-    samples = _samples(m, [float(v) for v in mus], toys, seed=seed, path=(*path, "range"), chunk=chunk)
-    curves = [np.array([s.cls(_observed(m, s.mu)) for s in samples])]
+    samples = _samples(m, [float(v) for v in mus], toys, seed=seed, path=(*path, "range"), chunk=chunk, backend=backend)
+    curves = [np.array([s.cls(_observed(m, s.mu, backend)) for s in samples])]
     curves += list(np.array([s.cls_quantiles() for s in samples]).T)
     found = [_crossing(mus, curve, 1 - cl) for cl in cls for curve in curves]
     inside = [c[0] for c in found if c is not None]
@@ -302,6 +324,7 @@ def toy_limits(
     seed: int,
     path: Sequence[str | int],
     chunk: int = 1000,
+    backend: Backend = "numpy",
 ) -> list[ToyLimit]:
     """Observed and expected CLs limits of one window from pseudo-experiments.
 
@@ -317,6 +340,7 @@ def toy_limits(
         seed: campaign seed.
         path: place in the seed tree.
         chunk: pseudo-experiments of one random stream.
+        backend: of the fits.
 
     Returns:
         One limit per level.
@@ -324,21 +348,23 @@ def toy_limits(
     Raises:
         RunError: more than one fit in a hundred failed.
     """
-    low, high = _range(m, cls, around, toys=max(toys // 5, 100), steps=steps, seed=seed, path=path, chunk=chunk)
+    low, high = _range(
+        m, cls, around, toys=max(toys // 5, 100), steps=steps, seed=seed, path=path, chunk=chunk, backend=backend
+    )
     mus = [float(v) for v in np.geomspace(low, high, steps)]
-    samples = _samples(m, mus, toys, seed=seed, path=path, chunk=chunk)
+    samples = _samples(m, mus, toys, seed=seed, path=path, chunk=chunk, backend=backend)
     for _ in range(4):
-        worst = max(float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(_observed(m, samples[-1].mu)))
+        worst = max(float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(_observed(m, samples[-1].mu, backend)))
         if worst < 1 - max(cls):
             break
         extra = samples[-1].mu * 1.5
-        samples += _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk)
+        samples += _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend)
     for _ in range(4):
-        best = min(float(np.min(samples[0].cls_quantiles())), samples[0].cls(_observed(m, samples[0].mu)))
+        best = min(float(np.min(samples[0].cls_quantiles())), samples[0].cls(_observed(m, samples[0].mu, backend)))
         if best > 1 - min(cls):
             break
         extra = samples[0].mu / 1.7
-        samples = _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk) + samples
+        samples = _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend) + samples
     failed = sum(s.failed for s in samples)
     if failed > 0.01 * 2 * toys * len(samples):
         raise RunError(
@@ -346,7 +372,7 @@ def toy_limits(
             "workspace's lint warnings"
         )
     strengths = np.array([s.mu for s in samples])
-    observed = np.array([s.cls(_observed(m, s.mu)) for s in samples])
+    observed = np.array([s.cls(_observed(m, s.mu, backend)) for s in samples])
     bands = np.array([s.cls_quantiles() for s in samples])
     result = []
     for cl in cls:
@@ -356,7 +382,7 @@ def toy_limits(
         error = None
         if crossing is not None:
             near = samples[int(np.argmin(np.abs(strengths - crossing[0])))]
-            q = _observed(m, near.mu)
+            q = _observed(m, near.mu, backend)
             top, bottom = float(np.mean(near.q_signal >= q)), float(np.mean(near.q_background >= q))
             relative = np.sqrt((1 - top) / max(top, 1e-9) + (1 - bottom) / max(bottom, 1e-9)) / np.sqrt(toys)
             error = float(relative / abs(crossing[1]))
@@ -372,6 +398,6 @@ def toy_limits(
     return result
 
 
-def _observed(m: Batch, mu: float) -> float:
-    q, _ = _qtilde(m, m.observed, m.init, [mu])
+def _observed(m: Batch, mu: float, backend: Backend) -> float:
+    q, _ = _qtilde(m, m.observed, m.init, [mu], backend)
     return float(q[0, 0])
