@@ -200,6 +200,9 @@ class DecayConfig(DecayMode):
     """Alternatives; events stand for all of them together."""
     lifetime: DecayLengthConfig | None = None
     """How far it flies; absent: it decays where it is made."""
+    correlated: bool = False
+    """Of a leg into two fermions: directions, and the spins of taus, from the amplitude of the whole chain at the pole
+    of the leg; isotropic otherwise."""
 
     @model_validator(mode="after")
     def _some(self) -> DecayConfig:
@@ -207,6 +210,8 @@ class DecayConfig(DecayMode):
             raise ValueError("a decay has either products (one mode) or modes (several)")
         if any(not mode.products for mode in self.modes):
             raise ValueError("modes: every mode needs products, such as [mu-, mu+]")
+        if self.correlated and len(self.products) != 2:
+            raise ValueError(f"correlated: one mode of two products is needed, not {list(self.products)}")
         return self
 
     @property

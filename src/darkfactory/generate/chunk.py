@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.core.errors import InputError
-from darkfactory.generate.decays import decay_legs
+from darkfactory.generate.decays import TauPair, decay_legs
 from darkfactory.generate.gridpack import Gridpack
 from darkfactory.generate.process import Process
 from darkfactory.generate.radiation import ToLab, make_to_lab
 from darkfactory.generate.record import Particles, concatenate, to_events
 from darkfactory.generate.roulette import keep_particles, survival
 from darkfactory.generate.taus.decay import TAU_MINUS, decay_tau_pair
-from darkfactory.generate.unweight import HardEvents, unweighted
+from darkfactory.generate.unweight import unweighted
 
 __all__ = ["GeneratedChunk", "generate_chunk"]
 
@@ -51,29 +51,32 @@ def _row(n: int, pdg: int, status: int, mother: int, p: Array, vertex: Array | N
     )  # fmt: skip
 
 
-def _tau_decays(
-    process: Process, hard: HardEvents, p_lab: Array, lab: ToLab, base: Ints, rng: np.random.Generator
-) -> tuple[Particles, tuple[int, int]]:
-    """Products of a tau pair; they follow the ``base`` particles of each event."""
+def _tau_legs(process: Process, p: Array) -> tuple[TauPair, set[int]]:
+    """The tau pair among the legs of the hard process, and its legs."""
     legs = process.amplitude.legs
     minus = next(i for i, leg in enumerate(legs) if leg.pdg == 15 and not leg.incoming)
     plus = next(i for i, leg in enumerate(legs) if leg.pdg == -15 and not leg.incoming)
+    density = process.amplitude.spin_density(p, (minus, plus))
+    taus = TauPair(p[:, minus], p[:, plus], (minus - 2, plus - 2), np.zeros((len(p), 3)), density)
+    return taus, {minus, plus}
+
+
+def _tau_decays(process: Process, taus: TauPair, lab: ToLab, base: Ints, rng: np.random.Generator) -> Particles:
+    """Products of a tau pair; they follow the ``base`` particles of each event."""
     if process.tau_modes is None:
         raise InputError(f"process {process.config.name} decays taus but was built without a table of tau decays")
-    density = process.amplitude.spin_density(hard.p, (minus, plus))
-    decays = decay_tau_pair(density, hard.p[:, minus], hard.p[:, plus], process.tau_modes, rng)
+    decays = decay_tau_pair(taus.density, taus.minus, taus.plus, process.tau_modes, rng)
     event = np.repeat(np.arange(len(decays.counts), dtype=np.int64), decays.counts)
-    tau = np.where(decays.side == 0, minus, plus)
     parent = decays.parent.astype(np.int64)
-    direct = np.where(parent == TAU_MINUS, minus, plus) - 2
+    direct = np.where(parent == TAU_MINUS, *taus.places)
     mother = np.where(parent < 0, direct, parent + base[event])
     length = decays.proper_length[event, decays.side] / process.tau_modes.tau_mass
-    vertex = p_lab[event, tau, 1:] * length[:, None]
-    products = Particles(
+    p_lab = lab.legs(np.stack([taus.minus, taus.plus], axis=1))
+    vertex = taus.vertex[event] + p_lab[event, decays.side, 1:] * length[:, None]
+    return Particles(
         event, decays.pdg.astype(np.int64), decays.status.astype(np.int64), mother, lab.flat(decays.momenta, event),
         vertex,
     )  # fmt: skip
-    return products, (minus, plus)
 
 
 def generate_chunk(
@@ -112,9 +115,11 @@ def generate_chunk(
     base[radiated] += 1
     last: list[Particles] = []
     if process.config.taus is not None:
-        products, taus = _tau_decays(process, hard, p_lab, lab, base, rng)
-        last.append(products)
-        decayed |= set(taus)
+        taus = second.taus
+        if taus is None:
+            taus, gone = _tau_legs(process, hard.p)
+            decayed |= gone
+        last.append(_tau_decays(process, taus, lab, base, rng))
     first = [
         _row(n, leg.pdg, 2 if i in decayed else 1, -1, p_lab[:, i]) for i, leg in enumerate(legs) if not leg.incoming
     ]

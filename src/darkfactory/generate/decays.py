@@ -12,14 +12,34 @@ from darkfactory.core.errors import ConfigError
 from darkfactory.generate.process import Process
 from darkfactory.generate.radiation import ToLab
 from darkfactory.generate.record import Particles
+from darkfactory.generate.resonance import decay_directions, pair_density
 from darkfactory.generate.three_body import three_body
 from darkfactory.physics.kinematics import two_body
 from darkfactory.physics.lifetimes import draw_proper_lengths, mixture_components, mixture_density
 
-__all__ = ["Decayed", "decay_legs"]
+__all__ = ["Decayed", "TauPair", "decay_legs"]
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TauPair:
+    """A tau pair that is to decay.
+
+    Attributes:
+        minus: momenta of the tau- in the hard frame, (n, 4).
+        plus: of the tau+.
+        places: of both in their event's particles.
+        vertex: where they are made, laboratory, (n, 3), cm.
+        density: their spin density, as of :meth:`Amplitude.spin_density`.
+    """
+
+    minus: Array
+    plus: Array
+    places: tuple[int, int]
+    vertex: Array
+    density: NDArray[np.complex128]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,19 +52,22 @@ class Decayed:
         counts: products per event, (n,).
         columns: per event, ``proper_<particle>`` (cm) and ``density_<particle>`` (1/cm) of decay lengths that can be
             reweighted.
+        taus: a pair from a correlated decay, where the process decays taus.
     """
 
     particles: list[Particles]
     legs: set[int]
     counts: Ints
     columns: dict[str, Array]
+    taus: TauPair | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Parents:
-    """Particles of one name: events, places in them, momenta in the hard frame and in the laboratory, vertices."""
+    """Particles of one name: leg (-1: none), events, places in them, momenta in both frames, vertices."""
 
     name: str
+    leg: int
     event: Ints
     place: Ints
     p: Array
@@ -101,11 +124,12 @@ def decay_legs(process: Process, p: Array, p_lab: Array, lab: ToLab, rng: np.ran
     legs: set[int] = set()
     columns: dict[str, Array] = {}
     waiting: list[_Parents] = []
+    taus: TauPair | None = None
     every = np.arange(n, dtype=np.int64)
     for i, leg in enumerate(process.amplitude.legs):
         if not leg.incoming and leg.name in decays:
             legs.add(i)
-            waiting.append(_Parents(leg.name, every, np.full(n, i - 2), p[:, i], p_lab[:, i], np.zeros((n, 3))))
+            waiting.append(_Parents(leg.name, i, every, np.full(n, i - 2), p[:, i], p_lab[:, i], np.zeros((n, 3))))
     while waiting:
         parents = waiting.pop(0)
         decay = decays[parents.name]
@@ -120,17 +144,36 @@ def decay_legs(process: Process, p: Array, p_lab: Array, lab: ToLab, rng: np.ran
         ):
             event, at = parents.event[rows], vertex[rows]
             into = lab if len(event) == n else lab.take(event)
-            for product, momentum in zip(
-                mode.products, _products(process, parents.name, mode, parents.p[rows], rng), strict=True
-            ):
+            resonance = next((r for r in process.resonances if r.leg == parents.leg), None)
+            if resonance is not None:
+                # of a leg, in its only mode: these are all events
+                pair = decay_directions(resonance, process.amplitude, p, rng)
+                if resonance.taus is not None and process.config.taus is not None:
+                    density = pair_density(resonance, p, pair)
+                    taus = _tau_pair(process, mode, pair, first + int(counts[0]), at, density)
+            momenta = pair if resonance is not None else _products(process, parents.name, mode, parents.p[rows], rng)
+            for product, momentum in zip(mode.products, momenta, strict=True):
                 in_lab = into.legs(momentum[:, None])[:, 0]
-                status = 2 if product in decays else 1
+                status = 2 if product in decays or (resonance is not None and taus is not None) else 1
                 pdg = np.full(len(event), process.product(product).pdg)
                 particles.append(Particles(event, pdg, np.full(len(event), status), parents.place[rows], in_lab, at))
                 if product in decays:
-                    waiting.append(_Parents(product, event, first + counts[event], momentum, in_lab, at))
+                    waiting.append(_Parents(product, -1, event, first + counts[event], momentum, in_lab, at))
                 counts[event] += 1
-    return Decayed(particles, legs, counts, columns)
+    return Decayed(particles, legs, counts, columns, taus)
+
+
+def _tau_pair(
+    process: Process,
+    mode: DecayMode,
+    pair: tuple[Array, Array],
+    first: int,
+    vertex: Array,
+    density: NDArray[np.complex128],
+) -> TauPair:
+    """A pair of products with the tau- first."""
+    minus, plus = (0, 1) if process.product(mode.products[0]).pdg == 15 else (1, 0)
+    return TauPair(pair[minus], pair[plus], (first + minus, first + plus), vertex, density)
 
 
 def _record(

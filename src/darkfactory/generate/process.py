@@ -19,6 +19,7 @@ from darkfactory.generate.amplitude.engine import Amplitude, compile_amplitude
 from darkfactory.generate.bias import Bias, make_biases
 from darkfactory.generate.channels import Channel, make_channels
 from darkfactory.generate.regions import Region, make_region
+from darkfactory.generate.resonance import Resonance, make_resonances
 from darkfactory.generate.taus.modes import TauModes, build_modes
 from darkfactory.generate.topology import DiagramLike, permute, topologies
 from darkfactory.physics.beams import Beams
@@ -60,6 +61,7 @@ class Process:
     wide: WideLeg | None
     vacuum_polarisation: bool
     products: Mapping[str, Product]
+    resonances: tuple[Resonance, ...]
     tau_decays: TauDecaysConfig | None
     tau_modes: TauModes | None
 
@@ -231,11 +233,20 @@ def build_process(
                 )
     products = _decay_particles(process, model, values)
     _check_decays(process, products, legs[wide.leg].name if wide is not None else None, where)
+    resonances = make_resonances(process, model, values, amplitude)
     modes = None
     if process.taus is not None:
         if tau_decays is None:
             raise ConfigError("the process decays taus: a table of tau decays is needed", where=f"{where}.taus")
         tau_mass = next((leg.mass for leg in legs if abs(leg.pdg) == 15), None)
+        of_legs = [r for r in resonances if r.taus is not None]
+        if (tau_mass is not None) + len(of_legs) != 1:
+            raise ConfigError(
+                f"taus: {len(of_legs)} correlated decays into taus beside the legs {[leg.name for leg in legs[2:]]}; "
+                "one tau pair is needed, either among the legs or from one decay with `correlated: true`",
+                where=f"{where}.taus",
+            )
+        tau_mass = of_legs[0].masses[0] if of_legs else tau_mass
         modes = build_modes(tau_decays, process.taus.first, process.taus.second, tau_mass=tau_mass)
     found = topologies(amplitude.diagrams, len(legs))
     channels = make_channels(found, [permute(t, legs) for t in found], legs, region)
@@ -244,5 +255,5 @@ def build_process(
     return Process(
         process, model, dict(values, **({"width_over_mass": ratio} if ratio else {})), beams, amplitude, region,
         channels, make_biases(process.bias, legs), wide,
-        process.vp == "on" or (process.vp == "auto" and single), products, tau_decays, modes,
+        process.vp == "on" or (process.vp == "auto" and single), products, resonances, tau_decays, modes,
     )  # fmt: skip

@@ -25,15 +25,22 @@ from darkfactory.select.objects import (
     photon_p4,
     transform,
 )
+from darkfactory.select.vectors import (
+    angle,
+    longitudinal_to,
+    mass2,
+    modulus,
+    polar_angle,
+    signed_root,
+    transverse_to,
+)
 
 __all__ = [
     "RECOIL_OBSERVABLES",
     "count_flags",
     "lepton_thetas",
-    "longitudinal_to",
     "pair_recoil",
     "recoil_momentum_max",
-    "transverse_to",
 ]
 
 _TRACK = ("charge", "px", "py", "pz", "d0", "z0", "cluster_e", "is_e", "is_mu", "is_mu_tight", "klm")
@@ -99,65 +106,13 @@ def _photon_basis(events: ak.Array, objects: ObjectsConfig, event: np.ndarray, r
     near = np.full(len(event), np.pi)
     has_row = row[veto.event] >= 0
     near_photons = Flat(n, row[veto.event[has_row]], {k: veto[k][has_row] for k in ("e", "theta", "phi")})
-    angle = _angle(photon_p4(near_photons), recoil[near_photons.event])
-    np.minimum.at(near, near_photons.event, angle)
+    np.minimum.at(near, near_photons.event, angle(photon_p4(near_photons), recoil[near_photons.event]))
     return {
         "extra_energy": np.bincount(photons.event, weights=photons["e"], minlength=n)[event],
         "n_photons": photons.counts()[event].astype(float),
         "e_photon_max": e_max[event],
         "recoil_photon_angle": near,
     }
-
-
-def _dot3(a: Array, b: Array) -> Array:
-    return np.asarray(a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2] + a[:, 3] * b[:, 3])
-
-
-def _p(a: Array) -> Array:
-    return np.asarray(np.sqrt(_dot3(a, a)))
-
-
-def _angle(a: Array, b: Array) -> Array:
-    """Angle between three-momenta; atan2 of cross and dot products is exact for small angles too."""
-    cross = np.sqrt(
-        (a[:, 2] * b[:, 3] - a[:, 3] * b[:, 2]) ** 2
-        + (a[:, 3] * b[:, 1] - a[:, 1] * b[:, 3]) ** 2
-        + (a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]) ** 2
-    )
-    return np.asarray(np.arctan2(cross, _dot3(a, b)))
-
-
-def _theta(a: Array) -> Array:
-    return np.asarray(np.arctan2(np.sqrt(a[:, 1] ** 2 + a[:, 2] ** 2), np.ascontiguousarray(a[:, 3])))
-
-
-def _m2(a: Array) -> Array:
-    p = _p(a)
-    return np.asarray((a[:, 0] - p) * (a[:, 0] + p))
-
-
-def _signed_root(m2: Array) -> Array:
-    return np.asarray(np.sign(m2) * np.sqrt(np.abs(m2)))
-
-
-def longitudinal_to(recoil: Array, lepton: Array) -> Array:
-    """Component of the recoil momentum along a lepton's direction, GeV.
-
-    Example:
-        >>> longitudinal_to(np.array([[9.0, 3.0, 0.0, 4.0]]), np.array([[2.0, 0.0, 0.0, 2.0]])).tolist()
-        [4.0]
-    """
-    return np.asarray(_dot3(recoil, lepton) / _p(lepton))
-
-
-def transverse_to(recoil: Array, lepton: Array) -> Array:
-    """Component of the recoil momentum transverse to a lepton's direction, GeV.
-
-    Example:
-        >>> transverse_to(np.array([[9.0, 3.0, 0.0, 4.0]]), np.array([[2.0, 0.0, 0.0, 2.0]])).tolist()
-        [3.0]
-    """
-    return np.asarray(_p(recoil) * np.sin(_angle(recoil, lepton)))
 
 
 def recoil_momentum_max(recoil: Array, sqrts: Array) -> Array:
@@ -167,7 +122,7 @@ def recoil_momentum_max(recoil: Array, sqrts: Array) -> Array:
         >>> recoil_momentum_max(np.array([[5.0, 0.0, 0.0, 4.0]]), np.array([10.0])).tolist()
         [4.55]
     """
-    return np.asarray(np.maximum(sqrts * sqrts - _m2(recoil), 1e-3) / (2 * sqrts))
+    return np.asarray(np.maximum(sqrts * sqrts - mass2(recoil), 1e-3) / (2 * sqrts))
 
 
 def _acoplanarity(hard: Array, soft: Array) -> Array:
@@ -185,7 +140,7 @@ def _pt_sum(hard: Array, soft: Array) -> Array:
 
 def lepton_thetas(leptons: Array) -> Array:
     """Laboratory polar angles (n, 2) of both leptons, rad."""
-    return np.stack([_theta(leptons[:, 0]), _theta(leptons[:, 1])], axis=-1)
+    return np.stack([polar_angle(leptons[:, 0]), polar_angle(leptons[:, 1])], axis=-1)
 
 
 def count_flags(flags: np.ndarray) -> Array:
@@ -196,19 +151,19 @@ def count_flags(flags: np.ndarray) -> Array:
 _R, _H, _S = "recoil", "hard", "soft"
 
 RECOIL_OBSERVABLES: tuple[Observable, ...] = (
-    Observable("m2_recoil", "GeV^2", (_R,), _m2, (-10.0, 110.0), "squared mass of the recoil"),
-    Observable("m_recoil", "GeV", (_R,), lambda r: _signed_root(_m2(r)), (-3.0, 10.6),
+    Observable("m2_recoil", "GeV^2", (_R,), mass2, (-10.0, 110.0), "squared mass of the recoil"),
+    Observable("m_recoil", "GeV", (_R,), lambda r: signed_root(mass2(r)), (-3.0, 10.6),
                "mass of the recoil, negative where its square is"),
-    Observable("p_recoil_cms", "GeV", (_R,), _p, (0.0, 5.5), "CM momentum of the recoil"),
-    Observable("theta_recoil_cms", "rad", (_R,), _theta, (0.0, np.pi), "CM polar angle of the recoil"),
-    Observable("theta_recoil_lab", "rad", ("recoil_lab",), _theta, (0.0, np.pi),
+    Observable("p_recoil_cms", "GeV", (_R,), modulus, (0.0, 5.5), "CM momentum of the recoil"),
+    Observable("theta_recoil_cms", "rad", (_R,), polar_angle, (0.0, np.pi), "CM polar angle of the recoil"),
+    Observable("theta_recoil_lab", "rad", ("recoil_lab",), polar_angle, (0.0, np.pi),
                "laboratory polar angle of the recoil"),
-    Observable("m_pair", "GeV", (_H, _S), lambda h, s: _signed_root(_m2(h + s)), (0.0, 11.0),
+    Observable("m_pair", "GeV", (_H, _S), lambda h, s: signed_root(mass2(h + s)), (0.0, 11.0),
                "mass of the pair"),
     Observable("pt_pair_cms", "GeV", (_H, _S), _pt_sum, (0.0, 5.5),
                "CM momentum of the pair transverse to the beams"),
-    Observable("p_lmax_cms", "GeV", (_H,), _p, (0.0, 5.5), "CM momentum of the harder lepton"),
-    Observable("p_lmin_cms", "GeV", (_S,), _p, (0.0, 5.5), "CM momentum of the softer lepton"),
+    Observable("p_lmax_cms", "GeV", (_H,), modulus, (0.0, 5.5), "CM momentum of the harder lepton"),
+    Observable("p_lmin_cms", "GeV", (_S,), modulus, (0.0, 5.5), "CM momentum of the softer lepton"),
     Observable("pt_recoil_lmax", "GeV", (_R, _H), transverse_to, (0.0, 5.5),
                "CM recoil momentum transverse to the harder lepton"),
     Observable("pt_recoil_lmin", "GeV", (_R, _S), transverse_to, (0.0, 5.5),
@@ -219,7 +174,7 @@ RECOIL_OBSERVABLES: tuple[Observable, ...] = (
                "CM recoil momentum along the softer lepton"),
     Observable("dphi", "rad", ("leptons_lab",), lambda m: _acoplanarity(m[:, 0], m[:, 1]), (0.0, np.pi),
                "laboratory azimuth between the leptons"),
-    Observable("opening_angle", "rad", ("leptons_lab",), lambda m: _angle(m[:, 0], m[:, 1]), (0.0, np.pi),
+    Observable("opening_angle", "rad", ("leptons_lab",), lambda m: angle(m[:, 0], m[:, 1]), (0.0, np.pi),
                "laboratory angle between the leptons"),
     Observable("extra_energy", "GeV", ("extra_energy",), lambda e: e, (0.0, 5.0), "energy of all photons"),
     Observable("n_photons", "1", ("n_photons",), lambda n: n, (-0.5, 9.5), "number of photons"),
@@ -242,8 +197,8 @@ RECOIL_OBSERVABLES: tuple[Observable, ...] = (
     Observable("x_pl_lmin", "1", (_R, _S, "sqrts"),
                lambda r, s, q: longitudinal_to(r, s) / recoil_momentum_max(r, q), (-1.0, 1.0),
                "pl_recoil_lmin, scaled"),
-    Observable("x_p_lmin", "1", (_S, _R, "sqrts"), lambda s, r, q: _p(s) / recoil_momentum_max(r, q), (0.0, 1.0),
+    Observable("x_p_lmin", "1", (_S, _R, "sqrts"), lambda s, r, q: modulus(s) / recoil_momentum_max(r, q), (0.0, 1.0),
                "p_lmin_cms, scaled"),
-    Observable("x_m2", "1", (_R, "sqrts"), lambda r, q: _m2(r) / (q * q), (0.0, 1.0), "m2_recoil over s"),
+    Observable("x_m2", "1", (_R, "sqrts"), lambda r, q: mass2(r) / (q * q), (0.0, 1.0), "m2_recoil over s"),
 )  # fmt: skip
 """Observables of all these candidates."""

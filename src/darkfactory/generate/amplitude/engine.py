@@ -163,6 +163,7 @@ def compile_amplitude(
     parameters: Mapping[str, float] | None = None,
     exclude_internal: Sequence[str] = (),
     max_orders: Mapping[str, int] | None = None,
+    min_orders: Mapping[str, int] | None = None,
     variable_mass: Sequence[str] = (),
     root: int | None = None,
 ) -> Amplitude:
@@ -175,6 +176,7 @@ def compile_amplitude(
         parameters: values that replace the model's.
         exclude_internal: particles that may not be internal lines.
         max_orders: largest power of a coupling order in the amplitude, such as ``{"NP": 1}``.
+        min_orders: smallest power of an order of ``max_orders``: equal numbers in both take exactly these diagrams.
         variable_mass: final particles whose mass is that of each event's momentum.
         root: leg at which the recursion ends; the cheapest if none is given. The result does not depend on it.
 
@@ -188,7 +190,10 @@ def compile_amplitude(
     unknown = set(max_orders or {}) - {n for v in model.vertices for n in v.orders}
     if unknown:
         raise ConfigError(f"max_orders: no vertex of model {model.name} has {sorted(unknown)}")
-    program = compile_program(make_vertices(model, values, exclude_internal), legs, root, max_orders)
+    if not set(min_orders or {}) <= set(max_orders or {}):
+        raise ConfigError(f"min_orders {dict(min_orders or {})}: orders of max_orders {dict(max_orders or {})} only")
+    vertices = make_vertices(model, values, exclude_internal)
+    program = compile_program(vertices, legs, root, max_orders, min_orders)
     identical = Counter(leg.name for leg in legs if not leg.incoming)
     symmetry = 1 / math.prod(math.factorial(k) for k in identical.values())
     return Amplitude(legs, diagrams_of(program), symmetry, program)

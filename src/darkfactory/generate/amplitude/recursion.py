@@ -75,10 +75,18 @@ def _parity(*groups: Sequence[int]) -> int:
 class _Builder:
     """Collects currents and operations of one choice of the root leg."""
 
-    def __init__(self, vertices: Vertices, legs: tuple[Leg, ...], root: int, max_orders: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        vertices: Vertices,
+        legs: tuple[Leg, ...],
+        root: int,
+        max_orders: Mapping[str, int],
+        min_orders: Mapping[str, int],
+    ) -> None:
         self.vertices, self.legs, self.root = vertices, legs, root
         self.names = tuple(sorted(max_orders))
         self.limits = tuple(max_orders[n] for n in self.names)
+        self.least = tuple(min_orders.get(n, 0) for n in self.names)
         self.currents: list[Current] = []
         self.orders: list[tuple[int, ...]] = []
         self.index: dict[tuple[int, str, Kind, tuple[int, ...]], int] = {}
@@ -165,7 +173,8 @@ class _Builder:
     def _close(self, *three: int) -> Iterable[Closure]:
         fields = sorted((self.currents[i].particle, self.currents[i].kind) for i in three)
         for triple in self.vertices.triples.get(tuple(fields), ()):
-            if self._total((self.orders[i] for i in three), triple.orders) is None:
+            total = self._total((self.orders[i] for i in three), triple.orders)
+            if total is None or any(t < m for t, m in zip(total, self.least, strict=True)):
                 continue
             yield self._contraction(triple, list(three))
 
@@ -242,7 +251,11 @@ def _prune(builder: _Builder, closures: list[Closure]) -> Program:
 
 
 def compile_program(
-    vertices: Vertices, legs: tuple[Leg, ...], root: int | None = None, max_orders: Mapping[str, int] | None = None
+    vertices: Vertices,
+    legs: tuple[Leg, ...],
+    root: int | None = None,
+    max_orders: Mapping[str, int] | None = None,
+    min_orders: Mapping[str, int] | None = None,
 ) -> Program:
     """Compile the amplitude of some legs; the cheapest root leg is chosen unless one is given.
 
@@ -251,7 +264,7 @@ def compile_program(
     """
     programs = []
     for candidate in range(len(legs)) if root is None else (root,):
-        builder = _Builder(vertices, legs, candidate, max_orders or {})
+        builder = _Builder(vertices, legs, candidate, max_orders or {}, min_orders or {})
         builder.run()
         closures = builder.close()
         if not closures:
