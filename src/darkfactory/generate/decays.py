@@ -149,8 +149,8 @@ def decay_legs(process: Process, p: Array, p_lab: Array, lab: ToLab, rng: np.ran
                 # of a leg, in its only mode: these are all events
                 pair = decay_directions(resonance, process.amplitude, p, rng)
                 if resonance.taus is not None and process.config.taus is not None:
-                    density = pair_density(resonance, p, pair)
-                    taus = _tau_pair(process, mode, pair, first + int(counts[0]), at, density)
+                    spins = pair_density(resonance, p, pair)
+                    taus = _tau_pair(process, mode, pair, first + int(counts[0]), at, spins)
             momenta = pair if resonance is not None else _products(process, parents.name, mode, parents.p[rows], rng)
             for product, momentum in zip(mode.products, momenta, strict=True):
                 in_lab = into.legs(momentum[:, None])[:, 0]
