@@ -28,6 +28,7 @@ __all__ = [
     "PidFlag",
     "SimulateOptions",
     "TracksConfig",
+    "VertexConfig",
 ]
 
 TrackFormula = Annotated[Formula, variables("pt", "p", "beta", "theta", "lever")]
@@ -167,6 +168,21 @@ class DisplacedConfig(StrictModel):
     """Production vertices outside give no tracks."""
     impact_sigma_cm: RadiusFormula
     """Resolution of impact parameters added in quadrature, against the radius of production."""
+
+
+class VertexConfig(StrictModel):
+    """Two-track vertices, for samples that ask for them."""
+
+    fit_efficiency: Tagged
+    """Probability that the fit finds the vertex of two found tracks."""
+    probability_min: Tagged
+    """Fits of a lower probability are dropped."""
+    max_elongation: Tagged
+    """Largest ratio of the resolution along the pair's momentum over that of the tracks, for small opening angles."""
+    downstream_cm: Tagged
+    """A track may start so far before a vertex with another one; farther, it would have hits before the vertex."""
+    max_radius_cm: Tagged
+    """Vertices beyond this transverse radius are dropped."""
 
 
 class MaterialConfig(StrictModel):
@@ -369,6 +385,8 @@ class DetectorConfig(StrictModel):
     """Tracking."""
     displaced: DisplacedConfig
     """Displaced tracks."""
+    vertices: VertexConfig | None = None
+    """Two-track vertices; absent: samples cannot ask for them."""
     material: MaterialConfig
     """Conversions, bremsstrahlung."""
     ecl: EclConfig
@@ -402,3 +420,5 @@ class SimulateOptions(StrictModel):
     """Factor on energy and angle resolutions of clusters."""
     photon_energy_scale: float = Field(default=1.0, gt=0)
     """Factor on cluster energies."""
+    vertices: bool = False
+    """Fit two-track vertices: the collection ``vertices``. Tracks and clusters are the same with and without."""

@@ -19,6 +19,8 @@ __all__ = [
     "TrackCountCut",
     "TrackObject",
     "TrackPairCut",
+    "VertexCountCut",
+    "VertexObject",
 ]
 
 PidName = Literal["is_mu", "is_mu_tight", "is_e", "is_pi", "is_k", "is_p", "klm"]
@@ -54,6 +56,19 @@ class PhotonObject(StrictModel):
     """Require a photon's shower shape."""
 
 
+class VertexObject(StrictModel):
+    """Which two-track vertices count; an absent limit does not cut. The sample must ask for vertices."""
+
+    r_xy_cm: tuple[float, float] | None = None
+    """Range of the transverse radius."""
+    distance_min_cm: float = Field(default=0.0, ge=0)
+    """Smallest distance from the nominal interaction point."""
+    probability_min: float = Field(default=0.0, ge=0, lt=1)
+    """Smallest probability of the fit."""
+    pointing_min: float = Field(default=-1.0, ge=-1, lt=1)
+    """Smallest cosine between position and momentum."""
+
+
 class _Count(StrictModel):
     name: str = Field(min_length=1)
     """Name in the cutflow."""
@@ -74,6 +89,14 @@ class TrackCountCut(_Count):
 
     kind: Literal["track_count"]
     tracks: TrackObject = TrackObject()
+    """Which ones."""
+
+
+class VertexCountCut(_Count):
+    """Number of two-track vertices."""
+
+    kind: Literal["vertex_count"]
+    vertices: VertexObject = VertexObject()
     """Which ones."""
 
 
@@ -148,7 +171,13 @@ class PhotonTripletCut(StrictModel):
 
 
 Cut = Annotated[
-    TrackCountCut | PhotonCountCut | TotalChargeCut | NeutralEnergyCut | TrackPairCut | PhotonTripletCut,
+    TrackCountCut
+    | PhotonCountCut
+    | VertexCountCut
+    | TotalChargeCut
+    | NeutralEnergyCut
+    | TrackPairCut
+    | PhotonTripletCut,
     Field(discriminator="kind"),
 ]
 

@@ -132,6 +132,9 @@ class TrackTrigger(StrictModel):
     neuro_efficiency: Tagged
     """Per full track: found by the neural z trigger, tails of z included."""
     neuro_sigma_z_cm: Tagged
+    max_d0_cm: Tagged | None = None
+    """Full and short tracks come from the beams within this impact parameter; absent: from anywhere. The column
+    ``free`` of the drift-chamber tracks has those that a finder without this condition sees."""
     max_tracks: int = Field(ge=1, le=32)
 
 

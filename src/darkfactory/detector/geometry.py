@@ -13,6 +13,7 @@ from darkfactory.events.schema import ECL_BARREL, ECL_BWD, ECL_FWD, ECL_GAP_BWD,
 __all__ = [
     "calorimeter_hit_charged",
     "calorimeter_hit_neutral",
+    "circle",
     "ecl_region",
     "impact_parameters",
     "lever_factor",
@@ -70,8 +71,15 @@ def lever_factor(radius: Floats, geometry: GeometryConfig) -> Floats:
     return np.asarray(fraction**-2 * np.sqrt((layers + 4) / (layers * fraction + 4)))
 
 
-def _circle(p: Floats, charge: Ints, vertex: Floats, field: float) -> tuple[Floats, Floats, Floats]:
-    """Radius of curvature and centre of the helix in the transverse plane; positive charges turn clockwise."""
+def circle(p: Floats, charge: Ints, vertex: Floats, field: float) -> tuple[Floats, Floats, Floats]:
+    """Radius of curvature and centre of helices in the transverse plane, cm; positive charges turn clockwise.
+
+    Args:
+        p: momenta at the vertex, (n, 3), GeV.
+        charge: +1 or -1.
+        vertex: production points, (n, 3), cm.
+        field: tesla.
+    """
     pt = np.hypot(p[:, 0], p[:, 1])
     radius = np.maximum(pt, 1e-6) / (_GEV_PER_TESLA_CM * field)
     unit = p[:, :2] / np.maximum(pt, 1e-12)[:, None]
@@ -101,7 +109,7 @@ def impact_parameters(p: Floats, charge: Ints, vertex: Floats, field: float) -> 
         >>> round(abs(float(d0[0])), 6), round(float(z0[0]), 6)
         (0.3, 1.0)
     """
-    radius, cx, cy = _circle(p, charge, vertex, field)
+    radius, cx, cy = circle(p, charge, vertex, field)
     centre = np.hypot(cx, cy)
     d0 = charge * (centre - radius)
     # turning angle from the point of closest approach to the vertex, along the motion
@@ -145,7 +153,7 @@ def calorimeter_hit_charged(
     p: Floats, charge: Ints, vertex: Floats, geometry: GeometryConfig
 ) -> tuple[Floats, Floats, Bools]:
     """As :func:`calorimeter_hit_neutral`, along helices; False also for tracks that curl up before."""
-    radius, cx, cy = _circle(p, charge, vertex, geometry.field_t.value)
+    radius, cx, cy = circle(p, charge, vertex, geometry.field_t.value)
     rho = geometry.ecl_radius_cm.value
     centre = np.maximum(np.hypot(cx, cy), 1e-9)
     here = np.arctan2(vertex[:, 1] - cy, vertex[:, 0] - cx)

@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from darkfactory.config.detector import DetectorConfig, SimulateOptions
+from darkfactory.config.detector import DetectorConfig, SimulateOptions, VertexConfig
 from darkfactory.core.errors import ConfigError
 from darkfactory.detector.clusters import Clusters, cluster
 from darkfactory.detector.deposits import Deposits, KlmHits, background_deposits, neutral_hadrons, photon_deposits
@@ -31,7 +31,8 @@ from darkfactory.detector.tracks import (
     find,
     reconstruct,
 )
-from darkfactory.events.schema import CLUSTER, KLM_CLUSTER, TRACK, require_fields
+from darkfactory.detector.vertices import Vertices, fit_vertices
+from darkfactory.events.schema import CLUSTER, KLM_CLUSTER, TRACK, VERTEX, require_fields
 
 __all__ = ["NUISANCES", "simulate"]
 
@@ -56,8 +57,8 @@ def simulate(
         rng: random numbers of this chunk.
 
     Returns:
-        ``weight``, ``event_id``, ``tracks``, ``clusters``, ``klm_clusters``, the columns ``var_*`` and every
-        other column of the truth events but ``particles``.
+        ``weight``, ``event_id``, ``tracks``, ``clusters``, ``klm_clusters``, the columns ``var_*``, ``vertices`` if the
+        options ask for them, and every other column of the truth events but ``particles``.
 
     Raises:
         InputError: a column is missing, or a final particle is unknown.
@@ -92,6 +93,9 @@ def simulate(
     columns["weight"] = np.asarray(events["weight"], dtype=np.float64) * loss.weight * track_weight
     columns["event_id"] = np.asarray(events["event_id"], dtype=np.int64)
     columns |= _objects(tracks, clusters, klm, cluster_e, n)
+    if options.vertices:
+        # last of all random numbers: the other objects do not depend on the option
+        columns["vertices"] = _vertices(fit_vertices(tracks, charged, ip, detector, _setting(detector), rng), n)
     columns |= _variations(tracks, clusters, loss, detector, n)
     return ak.zip(columns, depth_limit=1)
 
@@ -145,6 +149,33 @@ def _objects(tracks: FoundTracks, clusters: Clusters, klm: KlmHits, cluster_e: F
         "clusters": jagged(showers, CLUSTER, clusters.event, n),
         "klm_clusters": jagged(muon_system, KLM_CLUSTER, klm.event, n),
     }
+
+
+def _setting(detector: DetectorConfig) -> VertexConfig:
+    if detector.vertices is None:
+        raise ConfigError(
+            f"detector {detector.name} has no section `vertices`, which the sample asks for; add one", where="vertices"
+        )
+    return detector.vertices
+
+
+def _vertices(found: Vertices, n: int) -> ak.Array:
+    x, y, z = found.position.T
+    columns: Mapping[str, npt.ArrayLike] = {
+        "track_minus": found.tracks[:, 0],
+        "track_plus": found.tracks[:, 1],
+        "x": x,
+        "y": y,
+        "z": z,
+        "r_xy": np.hypot(x, y),
+        "distance": np.sqrt(x * x + y * y + z * z),
+        "sigma_r": found.sigma_r,
+        "sigma_distance": found.sigma_distance,
+        "probability": found.probability,
+        "cos_pointing": found.cos_pointing,
+        "same": found.same,
+    }
+    return jagged(columns, VERTEX, found.event, n)
 
 
 def _variations(

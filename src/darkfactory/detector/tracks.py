@@ -22,7 +22,7 @@ from darkfactory.detector.geometry import (
 )
 from darkfactory.detector.pid import identify
 
-__all__ = ["FoundTracks", "background_tracks", "brem", "charged_deposits", "find", "reconstruct"]
+__all__ = ["FoundTracks", "background_tracks", "brem", "charged_deposits", "find", "impact_resolution", "reconstruct"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -175,6 +175,20 @@ def reconstruct(
         truth=found.index,
         truth_pdg=found.pdg,
     )
+
+
+def impact_resolution(found: Particles, detector: DetectorConfig) -> tuple[Floats, Floats]:
+    """Resolutions in cm of the impact parameters of tracks in the core, transverse and longitudinal."""
+    theta, _ = theta_phi(found.p)
+    p = np.linalg.norm(found.p, axis=1)
+    radius = np.hypot(found.vertex[:, 0], found.vertex[:, 1])
+    names = {
+        "pt": p * np.sin(theta), "p": p, "beta": p / found.e, "theta": theta,
+        "lever": lever_factor(radius, detector.geometry),
+    }  # fmt: skip
+    extra = detector.displaced.impact_sigma_cm(r=radius)
+    setting = detector.tracks
+    return np.hypot(1e-4 * setting.d0_um(**names), extra), np.hypot(1e-4 * setting.z0_um(**names), extra)
 
 
 def background_tracks(n_events: int, detector: DetectorConfig, rng: np.random.Generator) -> FoundTracks:

@@ -26,6 +26,7 @@ __all__ = [
     "KLM_CLUSTER",
     "PARTICLE",
     "TRACK",
+    "VERTEX",
     "require_fields",
     "zip_checked",
 ]
@@ -51,6 +52,16 @@ TRACK: Mapping[str, str] = {
 """``tracks`` of reconstructed events. d0, z0: impact parameters in cm; cluster_e: energy of the associated
 calorimeter cluster, 0 if none; klm: a matched KLM track (reaches the muon system); is_*: decisions at the
 detector's working points; truth: index of the true particle, -1 for background."""
+
+VERTEX: Mapping[str, str] = {
+    "track_minus": "i4", "track_plus": "i4", "x": "f8", "y": "f8", "z": "f8", "r_xy": "f8", "distance": "f8",
+    "sigma_r": "f4", "sigma_distance": "f4", "probability": "f4", "cos_pointing": "f8", "same": "?",
+}  # fmt: skip
+"""``vertices`` of reconstructed events, where the sample asks for them: pairs of tracks of opposite charge.
+track_minus, track_plus: indices in ``tracks``; x, y, z, transverse radius r_xy and distance in cm from the nominal
+interaction point, with the fit's uncertainties of both; probability of the fit; cos_pointing: cosine between the
+position and the pair's momentum; same: both tracks are of one true vertex. Masses are left to the selection: momenta
+of displaced tracks are given at their production point."""
 
 CLUSTER: Mapping[str, str] = {
     "e": "f8", "theta": "f8", "phi": "f8", "time": "f4", "dt99": "f4", "region": "i1", "track": "i4",

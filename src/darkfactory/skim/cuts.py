@@ -18,10 +18,13 @@ from darkfactory.config.skim import (
     TrackCountCut,
     TrackObject,
     TrackPairCut,
+    VertexCountCut,
+    VertexObject,
 )
+from darkfactory.events.schema import require_fields
 from darkfactory.physics.beams import BeamFrame
 
-__all__ = ["CUTS", "photon_mask", "track_mask"]
+__all__ = ["CUTS", "photon_mask", "track_mask", "vertex_mask"]
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -65,11 +68,19 @@ def photon_mask(clusters: ak.Array, wanted: PhotonObject, frame: BeamFrame) -> a
     return mask
 
 
+def vertex_mask(vertices: ak.Array, wanted: VertexObject) -> ak.Array:
+    """Which two-track vertices count (jagged)."""
+    mask = (vertices.distance >= wanted.distance_min_cm) & (vertices.probability >= wanted.probability_min)
+    if wanted.r_xy_cm is not None:
+        mask = mask & (vertices.r_xy > wanted.r_xy_cm[0]) & (vertices.r_xy < wanted.r_xy_cm[1])
+    return mask & (vertices.cos_pointing >= wanted.pointing_min)
+
+
 def _numpy(per_event: Any) -> npt.NDArray[Any]:
     return np.asarray(ak.to_numpy(per_event))
 
 
-def _counted(mask: ak.Array, cut: TrackCountCut | PhotonCountCut) -> Bools:
+def _counted(mask: ak.Array, cut: TrackCountCut | PhotonCountCut | VertexCountCut) -> Bools:
     number = _numpy(ak.sum(mask, axis=1))
     passed = number >= cut.min
     return passed if cut.max is None else passed & (number <= cut.max)
@@ -81,6 +92,11 @@ def _track_count(events: ak.Array, cut: TrackCountCut, frame: BeamFrame) -> Bool
 
 def _photon_count(events: ak.Array, cut: PhotonCountCut, frame: BeamFrame) -> Bools:
     return _counted(photon_mask(events.clusters, cut.photons, frame), cut)
+
+
+def _vertex_count(events: ak.Array, cut: VertexCountCut, frame: BeamFrame) -> Bools:
+    require_fields(events, "vertices")
+    return _counted(vertex_mask(events.vertices, cut.vertices), cut)
 
 
 def _total_charge(events: ak.Array, cut: TotalChargeCut, frame: BeamFrame) -> Bools:
@@ -164,6 +180,7 @@ def _photon_triplet(events: ak.Array, cut: PhotonTripletCut, frame: BeamFrame) -
 CUTS: Mapping[str, Callable[[ak.Array, Any, BeamFrame], Bools]] = {
     "track_count": _track_count,
     "photon_count": _photon_count,
+    "vertex_count": _vertex_count,
     "total_charge": _total_charge,
     "neutral_energy": _neutral_energy,
     "track_pair": _track_pair,

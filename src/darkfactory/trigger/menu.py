@@ -35,12 +35,13 @@ _HELIX = "charge p pt theta phi d0 z0 curvature"
 L1_COLLECTIONS: Mapping[str, Mapping[str, Kind]] = {
     "cell": _CELL,
     "ecl": _CELL,
-    "cdc": _columns(f"{_HELIX} bin sector z", "full short neuro klm ecl"),
+    "cdc": _columns(f"{_HELIX} bin sector z", "full short free neuro klm ecl"),
     "klm": _columns("theta phi sector", "barrel track"),
 }
 """Objects of the first level: ``cell`` calorimeter hits above threshold, ``ecl`` clusters of cells by falling
 energy, ``cdc`` track candidates by falling pt (``z`` in cm as the neural trigger sees it, ``klm`` and ``ecl``:
-matched there), ``klm`` hits of the muon system. Energies in GeV, angles in degrees."""
+matched there, ``free``: for a finder that does not look for tracks from the beams), ``klm`` hits of the muon system.
+Energies in GeV, angles in degrees."""
 
 HLT_COLLECTIONS: Mapping[str, Mapping[str, Kind]] = {
     "reco_track": _columns(

@@ -198,9 +198,14 @@ def _cdc(events: ak.Array, config: L1Objects, noise: Noise, ids: Array) -> Colle
     full = reach & inside & (chance < rule.efficiency.value)
     wide = (theta > rule.short_theta_deg[0]) & (theta < rule.short_theta_deg[1])
     short = reach & wide & ~full & (chance < rule.short_efficiency.value)
+    free = full
+    if rule.max_d0_cm is not None:
+        near = np.abs(columns["d0"]) < rule.max_d0_cm.value
+        full, short = full & near, short & near
     columns |= {
         "bin": np.floor(columns["phi"] / 10.0).astype(np.int64),
         "sector": _sector(columns["phi"]),
+        "free": free,
         "full": full,
         "short": short,
         "neuro": full & (noise.uniform(key, place, _NEURO) < rule.neuro_efficiency.value),
@@ -208,7 +213,7 @@ def _cdc(events: ak.Array, config: L1Objects, noise: Noise, ids: Array) -> Colle
         "klm": _get(tracks, "klm"),
         "ecl": _get(tracks, "cluster_e") >= config.calorimeter.cell_threshold_gev.value,
     }
-    found = full | short
+    found = full | short | free
     columns = {name: values[found] for name, values in columns.items()}
     return Collection.from_flat(event[found], len(events), columns["pt"], columns, rule.max_tracks)
 

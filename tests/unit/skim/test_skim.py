@@ -238,3 +238,23 @@ def test_errors() -> None:
         skim_any(sample, many, FRAME)
     with pytest.raises(InputError, match=r"events lack \['clusters'\]"):
         skim(sample[["weight", "tracks"]], load("dimuon_missing"), FRAME)
+
+
+def test_vertices_are_counted_within_their_limits() -> None:
+    vertex = {"r_xy": 1.0, "distance": 1.5, "probability": 0.5, "cos_pointing": 0.9}
+    sample = ak.with_field(
+        events([[track()]] * 4),
+        [
+            [vertex],
+            [vertex, {**vertex, "distance": 0.01}],
+            [{**vertex, "r_xy": 70.0}],
+            [{**vertex, "probability": 0.0}],
+        ],
+        "vertices",
+    )
+    cut = {"kind": "vertex_count", "name": "displaced", "min": 1, "max": 1}
+    cut["vertices"] = {"distance_min_cm": 0.05, "r_xy_cm": [0.1, 60.0], "probability_min": 0.01, "pointing_min": 0.5}
+    config = SkimConfig.model_validate({"name": "x", "title": "x", "source": "x", "cuts": [cut]})
+    assert passed(sample, config) == [0, 1]
+    with pytest.raises(InputError, match="events lack .'vertices'.; they have"):
+        skim(events([[track()]]), config, FRAME)
