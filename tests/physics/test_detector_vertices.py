@@ -119,7 +119,7 @@ def test_a_detector_without_the_section_is_refused() -> None:
 
 
 def test_tracks_far_from_the_beams_are_for_the_planned_line_only() -> None:
-    near = {"value": 1e-3, "source": "assumed"}
+    near = {"value": 0.05, "source": "assumed", "range": [0, 1]}
     change = {"l1_objects": {"tracks": {"max_d0_cm": near}}, "l1": {"lines": {"displaced_vertex": {"enabled": True}}}}
     change["l1"]["lines"]["two"] = {"expr": "n2d >= 2", "source": "assumed"}
     base = deep_merge(LIBRARY.get("triggers", "belle2_phase3"), change, {"name": "x"})
@@ -128,7 +128,7 @@ def test_tracks_far_from_the_beams_are_for_the_planned_line_only() -> None:
     bits = ak.to_numpy(emulate(found, menu, toys.nominal_frame(toys.detector().beams), generator(5, "noise")).l1)
     # muons of 1 GeV from 2.5 GeV point past the beams by centimetres
     assert fired(bits, menu, "l1", "two").mean() < 0.01
-    assert fired(bits, menu, "l1", "displaced_vertex").mean() > 0.3
+    assert fired(bits, menu, "l1", "displaced_vertex").mean() > 0.2
 
 
 def test_the_displaced_vertex_lines_find_the_same_vertices() -> None:

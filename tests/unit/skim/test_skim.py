@@ -256,5 +256,5 @@ def test_vertices_are_counted_within_their_limits() -> None:
     cut["vertices"] = {"distance_min_cm": 0.05, "r_xy_cm": [0.1, 60.0], "probability_min": 0.01, "pointing_min": 0.5}
     config = SkimConfig.model_validate({"name": "x", "title": "x", "source": "x", "cuts": [cut]})
     assert passed(sample, config) == [0, 1]
-    with pytest.raises(InputError, match="events lack .'vertices'.; they have"):
+    with pytest.raises(InputError, match=r"events lack \['vertices'\]; they have"):
         skim(events([[track()]]), config, FRAME)
