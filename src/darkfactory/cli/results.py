@@ -100,6 +100,8 @@ def compare(
     rows = read_csv(path("limits_csv" if plain else "couplings", campaign=resolved.config.campaign, **w))
     if not plain:
         models = list(dict.fromkeys(r["model"] for r in rows))
+        if not models:
+            raise UserError(f"{search} interprets no model, couplings.csv is empty; add --plain to compare limits.csv")
         chosen = model or models[0]
         if chosen not in models:
             raise UserError(f"model {chosen!r} is not in couplings.csv; it has {models}")

@@ -58,8 +58,8 @@ class OverlayConfig(StrictModel):
 class InterpretationConfig(StrictModel):
     """The section `interpretation` of a search."""
 
-    models: dict[str, ModelInterpretation] = Field(min_length=1)
-    """Model name (column `model` of couplings.csv) to its translation."""
+    models: dict[str, ModelInterpretation] = Field(default_factory=dict)
+    """Model name (column `model` of couplings.csv) to its translation; none where no model tells the rate."""
     bands: tuple[BandConfig, ...] = ()
     overlays: tuple[OverlayConfig, ...] = ()
 

@@ -28,8 +28,9 @@ class Hypothesis(StrictModel):
 
     sample: str
     """Name in the catalogue of samples."""
-    quantity: str = "cross_section"
-    """What is limited."""
+    quantity: Literal["cross_section", "efficiency_times_cross_section"] = "cross_section"
+    """What is limited. ``efficiency_times_cross_section``, where no model tells the efficiency: the sample gives only
+    the shape of what is selected."""
     unit: str = "fb"
     """Its unit."""
     grids: dict[str, tuple[PointGrid, ...]]

@@ -27,6 +27,11 @@ from darkfactory.store.tables import read_csv, read_reference
 __all__ = ["finish", "run"]
 
 MASS = "mass [GeV]"
+QUANTITIES = {
+    "cross_section": "the cross-section",
+    "efficiency_times_cross_section": "efficiency times cross-section",
+}
+"""What limits are on, in words."""
 Rows = list[dict[str, Any]]
 Drawn = Iterator[tuple[str, str, Figure]]
 
@@ -116,11 +121,11 @@ def _limit_maps(job: Request, common: Mapping[str, Any]) -> Drawn:
 def _limits(job: Request, common: Mapping[str, Any]) -> Drawn:
     rows = _one_axis(read_csv(job.input("limits_csv")))
     for (hypothesis, cl, width), family in _families(rows, ("hypothesis", "cl", "width")).items():
-        unit = family[0]["unit"]
+        unit, quantity = family[0]["unit"], QUANTITIES[family[0]["quantity"]]
         wide = "" if width is None else f", width {width:.0%} of the mass"
-        figure = limit_figure(family, **common, ylabel=f"upper limit on the cross-section [{unit}]", xlabel=MASS)
+        figure = limit_figure(family, **common, ylabel=f"upper limit on {quantity} [{unit}]", xlabel=MASS)
         name = _tag("limits", hypothesis, f"cl{cl}", width)
-        yield name, f"Limits on the cross-section, {hypothesis}{wide}, {cl:.0%} CL", figure
+        yield name, f"Limits on {quantity}, {hypothesis}{wide}, {cl:.0%} CL", figure
         if width is None and any(r["z_local"] is not None for r in family):
             figure = significance_figure(family, **common, xlabel=MASS)
             yield _tag("significance", hypothesis, f"cl{cl}"), f"Local significance, {hypothesis}", figure

@@ -264,6 +264,7 @@ class Planner:
         return self._analysis(w) | {
             "templates": config.templates,
             "trained": config.network is not None,
+            "quantities": {name: h.quantity for name, h in config.hypotheses.items()},
             "luminosity_uncertainty": config.data.luminosity_uncertainty.model_dump(mode="json"),
             "grid": self.grid(w),
             "data": self.campaign.config.data,

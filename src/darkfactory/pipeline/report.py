@@ -65,8 +65,11 @@ def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     tables: dict[str, Sequence[Row]] = {
         "Backgrounds": _background_table(read_json(base / "cutflow.json")),
         "Scan": [{k: v for k, v in scan.items() if not isinstance(v, dict | list)}],
-        "Couplings": _coupling_table(read_csv(base / "couplings.csv")),
     }
+    if couplings := read_csv(base / "couplings.csv"):
+        tables["Couplings"] = _coupling_table(couplings)
+    else:
+        notes.append("No model is interpreted: the limits are on what the search counts.")
     return Section(
         f"{entry['search']}-{entry['dataset']}", f"{entry['search']} / {entry['dataset']}", notes, figures, tables
     )

@@ -46,6 +46,7 @@ def point_workspace(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict
         config,
         luminosity,
         samples=samples,
+        unit_efficiency=[h for h, q in spec["quantities"].items() if q == "efficiency_times_cross_section"],
     )
     built = build_workspaces(
         templates,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -161,6 +161,7 @@ def build_templates(
     luminosity: float,
     *,
     samples: Mapping[str, SignalSample] | None = None,
+    unit_efficiency: Collection[str] = (),
 ) -> Templates:
     """Templates of points, from records of the whole search: a point alone and in its block gives equal bits.
 
@@ -172,6 +173,7 @@ def build_templates(
         config: the section.
         luminosity: in 1/fb.
         samples: histograms of the points' own samples, by ``hypothesis/point`` (for ``signal: simulation``).
+        unit_efficiency: hypotheses whose limit is on efficiency times cross section.
     """
     built: dict[str, PointTemplate] = {}
     excluded: dict[str, str] = {}
@@ -185,7 +187,17 @@ def build_templates(
             excluded[point.key] = f"masked: {mask.name}"
             continue
         sample = (samples or {}).get(point.key)
-        built[point.key] = _point(point, region.name, shapes, binning, background, config, luminosity, sample)
+        built[point.key] = _point(
+            point,
+            region.name,
+            shapes,
+            binning,
+            background,
+            config,
+            luminosity,
+            sample,
+            point.hypothesis in unit_efficiency,
+        )
     return Templates(luminosity, built, excluded)
 
 
@@ -202,10 +214,11 @@ def _point(
     config: TemplatesConfig,
     luminosity: float,
     sample: SignalSample | None,
+    unit_efficiency: bool,
 ) -> PointTemplate:
     fine = binning.regions[region]
     window = make_window(point, region, binning, shapes, config)
-    signal = fine_signal(point, region, fine, shapes, sample, config)
+    signal = fine_signal(point, region, fine, shapes, sample, config, unit_efficiency)
     events = window.reduce(signal.nominal) * luminosity
     samples = background.regions[region]
     templates = {
@@ -227,7 +240,9 @@ def _point(
     ratio = np.where(variance > 0, total / np.where(variance > 0, variance * luminosity**2, 1.0), 0.0)
     ratio = np.where((variance <= 0) & (total <= 0), 0.0, ratio)
     core = background.total(region, luminosity)[window.core[0] : window.core[1]]
-    norms = {**signal.norms, "signal_statistics": _factor(signal.statistical)}
+    norms = dict(signal.norms)
+    if signal.statistical > 0:
+        norms["signal_statistics"] = _factor(signal.statistical)
     efficiency = float(window.reduce(signal.nominal).sum())
     return PointTemplate(
         point.hypothesis, point.name, region, window, _tuple(edges), _tuple(events),

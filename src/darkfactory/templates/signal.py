@@ -74,6 +74,11 @@ def morph(content: FloatArray, edges: FloatArray, centre: float, shift: float, s
     return np.asarray(np.maximum(np.diff(PchipInterpolator(edges, cumulative, axis=0)(source), axis=0), 0.0))
 
 
+def _unit(content: FloatArray) -> FloatArray:
+    total = float(content.sum())
+    return content / total if total > 0 else content
+
+
 def fine_signal(
     point: TemplatePoint,
     region: str,
@@ -81,6 +86,7 @@ def fine_signal(
     shapes: ShapeModel,
     sample: SignalSample | None,
     config: TemplatesConfig,
+    unit_efficiency: bool = False,
 ) -> FineSignal:
     """Template of a point and its shape uncertainties.
 
@@ -90,6 +96,9 @@ def fine_signal(
     signal to a window, and the free background polynomial takes it.
 
     ``simulation``: the histogram of the point's own sample.
+
+    With ``unit_efficiency`` one event is selected per produced one: the limit is then on efficiency times cross
+    section, and only shapes are uncertain.
     """
     systematics = config.systematics
     width = shapes.width(region, point.mass)
@@ -139,4 +148,7 @@ def fine_signal(
         varied["signal_width"] = (template(0.0, 1.0 / (1.0 + stretch)), template(0.0, 1.0 + stretch))
     if shift > 0:
         varied["signal_mean"] = (template(-shift, 1.0), template(shift, 1.0))
+    if unit_efficiency:
+        nominal, norms, statistical = _unit(nominal), {}, 0.0
+        varied = {n: (_unit(down), _unit(up)) for n, (down, up) in varied.items()}
     return FineSignal(nominal, varied, norms, float(statistical))
