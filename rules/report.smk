@@ -11,7 +11,15 @@ def figures_of_campaign(wildcards):
     return [
         PLAN.analysis_path(name, {"search": s, "dataset": d})
         for s, d in PLAN.campaign.searches
-        for name in ("figures", "couplings", "scan", "cutflow")
+        for name in (
+            "figures",
+            "couplings",
+            "scan",
+            "cutflow",
+            "limits_csv",
+            "efficiency",
+            "model",
+        )
     ]
 
 

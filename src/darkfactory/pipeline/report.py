@@ -10,6 +10,7 @@ from typing import Any
 
 from darkfactory.core.files import atomic_path, read_json, write_json, write_text
 from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.datasets import compare_section
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.report.page import FigureEntry, Section, render_page
@@ -103,6 +104,20 @@ def _rates(path: Path, folder: Path) -> Section:
     )
 
 
+def _comparisons(job: Request, folder: Path) -> list[Section]:
+    """One section for each search with several datasets."""
+    datasets: dict[str, list[str]] = {}
+    for entry in job.spec["searches"]:
+        datasets.setdefault(entry["search"], []).append(entry["dataset"])
+    base = job.output("manifest").parent
+    made = [
+        compare_section(base, folder, search, names, job.spec["data"])
+        for search, names in datasets.items()
+        if len(names) > 1
+    ]
+    return [section for section in made if section is not None]
+
+
 def finish(request: Mapping[str, Any]) -> None:
     """Write the page and the manifest, on one worker."""
     job = Request.from_dict(request)
@@ -110,6 +125,7 @@ def finish(request: Mapping[str, Any]) -> None:
     folder = page.parent
     folder.mkdir(parents=True, exist_ok=True)
     sections = [_dataset(job, entry, folder) for entry in job.spec["searches"]]
+    sections += _comparisons(job, folder)
     sections += [_rates(path, folder) for path in job.input_list("rates")]
     made = provenance(job)
     sections.append(

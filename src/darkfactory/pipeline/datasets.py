@@ -1,0 +1,201 @@
+"""The datasets of one search side by side: efficiencies, backgrounds and expected limits by mass, from CSV and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkfactory.config.points import further_axes
+from darkfactory.core.files import atomic_path, read_json
+from darkfactory.report.datasets import datasets_figure
+from darkfactory.report.limits import Curve
+from darkfactory.report.page import FigureEntry, Section
+from darkfactory.report.style import style
+from darkfactory.store.tables import read_csv
+
+__all__ = ["MassRow", "background_per_fb", "compare_section", "mass_rows", "table_rows"]
+
+_TABLE_MASSES = 10
+_WIDTHS = 2.0
+
+
+@dataclass(frozen=True)
+class MassRow:
+    """What a dataset makes of one mass.
+
+    Attributes:
+        dataset, hypothesis: names.
+        mass: in GeV.
+        before_trigger: selected candidates per produced event, if the trigger kept all of them.
+        trigger: fraction of them that the trigger keeps.
+        efficiency: product of both.
+        background: expected background within two widths of the mass, in fb (events per 1/fb).
+        leading: sample with the largest part of it.
+        limit: expected limit, None where there is none.
+        unit: of the limit.
+    """
+
+    dataset: str
+    hypothesis: str
+    mass: float
+    before_trigger: float | None
+    trigger: float | None
+    efficiency: float
+    background: float | None
+    leading: str
+    limit: float | None
+    unit: str
+
+
+def background_per_fb(
+    model: Mapping[str, Any], region: str, mass: float, resolution: float, widths: float = _WIDTHS
+) -> dict[str, float]:
+    """Expected background by sample, in fb, with the squared mass within some resolutions of the signal's.
+
+    Args:
+        model: record of the stage ``templates``: ``binning`` and ``background`` by region.
+        region: name of the region.
+        mass: in GeV.
+        resolution: of the squared mass, in GeV^2.
+        widths: half width of the range in resolutions; bins that it cuts count in proportion.
+
+    Example:
+        >>> model = {"binning": {"r": {"first": [0.0, 1.0, 2.0]}}, "background": {"r": {"b": {"nominal": [4.0, 2.0]}}}}
+        >>> background_per_fb(model, "r", 1.0, 0.25)
+        {'b': 3.0}
+    """
+    edges = np.asarray(model["binning"][region]["first"], dtype=float)
+    low, high = mass * mass - widths * resolution, mass * mass + widths * resolution
+    inside = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0.0, None) / np.diff(edges)
+    found = {}
+    for name, sample in model["background"][region].items():
+        nominal = np.asarray(sample["nominal"], dtype=float)
+        found[name] = float(np.sum(inside * nominal.reshape(len(inside), -1).sum(axis=1)))
+    return found
+
+
+def mass_rows(
+    dataset: str,
+    efficiencies: Sequence[Mapping[str, Any]],
+    limits: Sequence[Mapping[str, Any]],
+    model: Mapping[str, Any],
+) -> list[MassRow]:
+    """Rows of a dataset by hypothesis and mass; only points that have no other axis.
+
+    Args:
+        dataset: its name.
+        efficiencies: rows of efficiency.csv.
+        limits: rows of limits.csv; of several levels the first counts.
+        model: record of the stage ``templates``.
+    """
+    expected: dict[tuple[str, str], tuple[float | None, str]] = {}
+    for r in limits:
+        expected.setdefault((r["hypothesis"], r["point"]), (r["expected"], r["unit"]))
+    rows = []
+    for r in efficiencies:
+        if further_axes(r["point"], ("mass",)):
+            continue
+        mass, trigger, total = float(r["mass_gev"]), r["trigger_efficiency"], float(r["efficiency"])
+        limit, unit = expected.get((r["hypothesis"], r["point"]), (None, ""))
+        background: dict[str, float] = {}
+        if r["region"] and r["resolution"]:
+            background = background_per_fb(model, r["region"], mass, float(r["resolution"]))
+        rows.append(
+            MassRow(
+                dataset,
+                r["hypothesis"],
+                mass,
+                total / trigger if trigger else None,
+                trigger,
+                total,
+                sum(background.values()) if background else None,
+                max(background, key=lambda n: background[n]) if background else "",
+                limit,
+                unit,
+            )
+        )
+    return sorted(rows, key=lambda r: (r.hypothesis, r.mass))
+
+
+def table_rows(rows: Sequence[MassRow], largest: int = _TABLE_MASSES) -> list[dict[str, Any]]:
+    """Lines of the table, datasets of a mass below each other, at most ``largest`` masses that all datasets have."""
+    datasets = dict.fromkeys(r.dataset for r in rows)
+    common = [
+        key
+        for key in dict.fromkeys((r.hypothesis, r.mass) for r in rows)
+        if len({r.dataset for r in rows if (r.hypothesis, r.mass) == key}) == len(datasets)
+    ]
+    chosen = [common[i] for i in sorted({round(x) for x in np.linspace(0, len(common) - 1, largest)})] if common else []
+    return [
+        {
+            "hypothesis": r.hypothesis,
+            "mass [GeV]": r.mass,
+            "dataset": r.dataset,
+            "selected before the trigger": r.before_trigger,
+            "trigger efficiency": r.trigger,
+            "total efficiency": r.efficiency,
+            "background within two widths [per /fb]": r.background,
+            "most of it": r.leading,
+            f"expected limit [{r.unit or 'none'}]": r.limit,
+        }
+        for key in chosen
+        for r in rows
+        if (r.hypothesis, r.mass) == key
+    ]
+
+
+def _curves(rows: Sequence[MassRow], name: str, log: bool) -> list[Curve]:
+    """One curve for each dataset; zeros have no place on a logarithmic axis."""
+    several = len({r.hypothesis for r in rows}) > 1
+    found = []
+    for dataset, hypothesis in dict.fromkeys((r.dataset, r.hypothesis) for r in rows):
+        inside = [r for r in rows if (r.dataset, r.hypothesis) == (dataset, hypothesis)]
+        points = [(r.mass, float(v)) for r in inside if (v := getattr(r, name)) is not None and (v > 0 or not log)]
+        if points:
+            label = f"{dataset}, {hypothesis}" if several else dataset
+            found.append(Curve(label, tuple(m for m, _ in points), tuple(v for _, v in points)))
+    return found
+
+
+def compare_section(base: Path, folder: Path, search: str, datasets: Sequence[str], data: str) -> Section | None:
+    """Figures and table of a search's datasets; None where no mass can be shown.
+
+    Args:
+        base: folder of the campaign's results.
+        folder: where the figures go, beside the page.
+        search: name.
+        datasets: names, two or more.
+        data: kind of data.
+    """
+    rows: list[MassRow] = []
+    for dataset in datasets:
+        at = base / search / dataset
+        model = read_json(at / "templates" / "model.json")
+        rows += mass_rows(dataset, read_csv(at / "efficiency.csv"), read_csv(at / "limits.csv"), model)
+    if not rows:
+        return None
+    unit = next((r.unit for r in rows if r.unit), "")
+    wanted = (
+        ("trigger", "trigger efficiency of what is selected", False),
+        ("efficiency", "total efficiency", False),
+        ("background", "background within two widths [events per /fb]", True),
+        ("limit", f"expected limit [{unit}]", True),
+    )
+    figures = []
+    with style():
+        for name, text, log in wanted:
+            if curves := _curves(rows, name, log):
+                figure = datasets_figure(curves, title=search, data=data, xlabel="mass [GeV]", ylabel=text, log=log)
+                file = folder / f"datasets_{search}_{name}.png"
+                with atomic_path(file) as tmp:
+                    figure.savefig(tmp, format="png")
+                figures.append(FigureEntry(file.name, f"{text[0].upper()}{text[1:]} by mass, {' and '.join(datasets)}"))
+    note = "Simulated signal and expected background; what differs between the datasets is in the columns of the table."
+    return Section(
+        f"datasets-{search}", f"{search}: the datasets side by side", [note], figures,
+        {"By mass": table_rows(rows)},
+    )  # fmt: skip

@@ -1,0 +1,36 @@
+"""Figures that set the datasets of one search side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from darkfactory.report.limits import Curve
+from darkfactory.report.style import COLOURS, DATA_LABELS, figure
+
+__all__ = ["datasets_figure"]
+
+
+def datasets_figure(
+    curves: Sequence[Curve], *, title: str, data: str, xlabel: str, ylabel: str, log: bool = False
+) -> Figure:
+    """A quantity by mass, one line for each dataset.
+
+    Args:
+        curves: one for each dataset (and hypothesis), labelled.
+        title: name of the search.
+        data: kind of data.
+        xlabel: text of the x axis.
+        ylabel: text of the y axis.
+        log: logarithmic y axis.
+    """
+    fig, ax = figure(6.4, 4.0)
+    for i, curve in enumerate(curves):
+        ax.plot(curve.mass, curve.high, color=COLOURS[i % len(COLOURS)], lw=1.2, marker=".", label=curve.label)
+    ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    if not log:
+        ax.set_ylim(0, None)
+    ax.set_title(f"{title}, {DATA_LABELS.get(data, data)}", loc="left", fontsize=10)
+    ax.legend()
+    return fig
