@@ -16,6 +16,7 @@ import pyhf
 
 from darkfactory.config.statistics import CertificateConfig
 from darkfactory.stats.histfactory import FloatArray, UnsupportedModel
+from darkfactory.stats.newton import Backend
 from darkfactory.stats.optimizer import NewtonOptimizer, pyhf_backend
 
 __all__ = ["Claim", "EvaluationsSpentError", "PyhfWindow", "certify", "recipe", "rescaled"]
@@ -321,6 +322,7 @@ def certify(
     config: CertificateConfig,
     *,
     stock_reason: str = "",
+    backend: Backend = "numpy",
 ) -> dict[str, Any]:
     """Let pyhf confirm the limits of one window.
 
@@ -330,6 +332,7 @@ def certify(
         hints: kernel parameters at the limits, in kernel order; they save time only.
         config: tolerances and depth.
         stock_reason: why stock pyhf redoes this window (``random``, ``excess``, ``flagged``), empty for not.
+        backend: of the fits that pyhf is given.
 
     Returns:
         JSON-like certificate; ``passed`` says whether the limits stand.
@@ -349,7 +352,7 @@ def certify(
     """
     high = poi_high(claims)
     window = PyhfWindow(spec, high)
-    optimizer = NewtonOptimizer()
+    optimizer = NewtonOptimizer(backend=backend)
     compiled = optimizer.compiled(window.model)
     for theta in hints:
         vector = np.array(window.model.config.suggested_init(), dtype=float)

@@ -268,7 +268,10 @@ def _add_channel(
     gradient: FloatArray,
     hessian: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Add one channel's gradient and Hessian (chain rule through rows; Schur complement of the profiled factors)."""
+    """Add one channel's gradient and Hessian (chain rule through rows; Schur complement of the profiled factors).
+
+    Sums over bins are taken between the rows and the shape variations, of which there are fewer than parameters.
+    """
     n, rows, bins = t.shape.shape
     npar = theta.shape[1]
     slots = [(x, r, p) for x, (c, r, p) in enumerate(s.linear + s.normsys) if c == i]
@@ -278,48 +281,44 @@ def _add_channel(
         xs, rs, ps = (list(v) for v in zip(*slots, strict=True))
         K[:, rs, ps] = log1[:, xs]
         K2[:, rs, ps] = log2[:, xs]
-    kK = t.k[:, :, None] * K
-    in_gamma = np.zeros(rows, dtype=bool)
-    in_gamma[list(block.gamma_rows)] = True
-    fixed_rows, gamma_rows = np.flatnonzero(~in_gamma), np.flatnonzero(in_gamma)
-
-    def jacobian(rows_of: np.ndarray) -> FloatArray:
-        if not len(rows_of):
-            return np.zeros((n, npar, bins))
-        return np.asarray(np.matmul(kK[:, rows_of].transpose(0, 2, 1), t.shape[:, rows_of]))
-
-    d_other, d_scaled = jacobian(fixed_rows), jacobian(gamma_rows)
-    # second derivatives need, per row, sums over bins of the weight with the shape and its derivatives
-    g = np.where(in_gamma[:, None], gamma[:, None, :], 1.0)
-    wg = w[:, None, :] * g
-    S = _sum(wg * t.shape)
+    histo = [r for r, _ in block.histo]
+    m = rows + len(histo)
+    chain = np.zeros((n, m, npar))
+    kK = chain[:, :rows]
+    np.multiply(t.k[:, :, None], K, out=kK)
+    basis = np.empty((n, m, bins))
+    basis[:, :rows] = t.shape
+    for q, (r, p) in enumerate(block.histo):
+        chain[:, rows + q, p] = t.k[:, r]
+        basis[:, rows + q] = t.d1[:, q] * t.perbin[:, r] if block.perbin else t.d1[:, q]
+    in_gamma = np.zeros(m, dtype=bool)
+    in_gamma[[*block.gamma_rows, *(rows + q for q, r in enumerate(histo) if r in block.gamma_rows)]] = True
+    g = np.where(in_gamma[:, None], gamma[:, None, :], 1.0) if in_gamma.any() else np.ones((1, 1, 1))
+    scaled = basis * g
+    sums = np.matmul(scaled, w[:, :, None])[:, :, 0]
+    gram = np.matmul(scaled * z[:, None, :], scaled.transpose(0, 2, 1))
+    mixed = np.zeros((n, 0, bins))
+    if in_gamma.any():
+        mixed = (z * t.scaled)[:, None, :] * scaled
+        mixed[:, in_gamma] += w[:, None, :] * basis[:, in_gamma]
+        gram = gram - np.matmul(mixed * inverse[:, None, :], mixed.transpose(0, 2, 1))
+    hessian = hessian + np.matmul(chain.transpose(0, 2, 1), np.matmul(gram, chain))
+    gradient = gradient + np.matmul(sums[:, None, :], chain)[:, 0]
+    # second derivatives of the rates
+    S = sums[:, :rows]
     T = np.zeros((n, rows, npar))
     U = np.zeros((n, npar))
-    steps: list[FloatArray] = []
     for q, (r, p) in enumerate(block.histo):
-        step, bend = t.d1[:, q], t.d2[:, q]
-        if block.perbin:
-            step, bend = step * t.perbin[:, r], bend * t.perbin[:, r]
-        steps.append(step)
-        target = d_scaled if in_gamma[r] else d_other
-        target[:, p] += t.k[:, r, None] * step
-        T[:, r, p] += _sum(wg[:, r] * step)
-        U[:, p] += t.k[:, r] * _sum(wg[:, r] * bend)
+        T[:, r, p] += sums[:, rows + q]
+        bend = t.d2[:, q] * t.perbin[:, r] if block.perbin else t.d2[:, q]
+        U[:, p] += t.k[:, r] * _sum(w * (bend * gamma if in_gamma[r] else bend))
     M = kK * (0.5 * S)[:, :, None] + t.k[:, :, None] * T
     X = np.matmul(K.transpose(0, 2, 1), M)
     second = X + X.transpose(0, 2, 1)
-    diagonal = U.copy()
-    for r in range(rows):
-        diagonal = diagonal + t.k[:, r, None] * S[:, r, None] * K2[:, r] + 2 * kK[:, r] * T[:, r]
-    second[:, np.arange(npar), np.arange(npar)] = diagonal
+    second[:, np.arange(npar), np.arange(npar)] = U + (t.k[:, :, None] * S[:, :, None] * K2 + 2 * kK * T).sum(axis=1)
+    hessian += second
     if block.perbin:
-        _add_perbin(block, t, theta, kK, steps, wg, in_gamma, d_other, d_scaled, second)
-    J = d_other + gamma[:, None, :] * d_scaled
-    hessian = hessian + np.matmul(J * z[:, None, :], J.transpose(0, 2, 1)) + second
-    if len(gamma_rows):
-        mixed = (z * t.scaled)[:, None, :] * J + w[:, None, :] * d_scaled
-        hessian = hessian - np.matmul(mixed * inverse[:, None, :], mixed.transpose(0, 2, 1))
-    gradient = gradient + _sum(J * w[:, None, :])
+        _add_perbin(block, t, theta, chain, basis, gamma, inverse, w, z, in_gamma, gradient, hessian)
     return gradient, hessian
 
 
@@ -327,32 +326,49 @@ def _add_perbin(
     block: Block,
     t: _Rates,
     theta: FloatArray,
-    kK: FloatArray,
-    steps: list[FloatArray],
-    wg: FloatArray,
+    chain: FloatArray,
+    basis: FloatArray,
+    gamma: FloatArray,
+    inverse: FloatArray,
+    w: FloatArray,
+    z: FloatArray,
     in_gamma: np.ndarray,
-    d_other: FloatArray,
-    d_scaled: FloatArray,
-    second: FloatArray,
+    gradient: FloatArray,
+    hessian: FloatArray,
 ) -> None:
-    """Explicit per-bin factors: each touches one bin, and crosses with everything else on its row (in place)."""
-    bins = block.nbins
+    """Explicit per-bin factors: each touches one bin, and crosses with everything else there (in place)."""
+    bins, rows = block.nbins, len(block.rows)
     at = np.arange(bins)
-    for r in sorted({r for r, _ in block.perbin}):
-        row = kK[:, r, :, None] * t.shape[:, r, None, :]
-        for q, (rq, p) in enumerate(block.histo):
-            if rq == r:
-                row[:, p] += t.k[:, r, None] * steps[q]
-        for first in [f for rr, f in block.perbin if rr == r]:
-            x = theta[:, first : first + bins]
-            x = np.where(np.abs(x) < _TINY, _TINY, x)
-            cross = (wg[:, r] / x)[:, None, :] * row
-            second[:, first : first + bins, :] += cross.transpose(0, 2, 1)
-            second[:, :, first : first + bins] += cross
-            own = t.k[:, r, None] * t.shape[:, r] / x
-            row[:, first + at, at] += own
-            target = d_scaled if in_gamma[r] else d_other
-            target[:, first + at, at] += own
+    of_row = [*range(rows), *(r for r, _ in block.histo)]
+    # derivatives of the rates with respect to all other parameters, per basis vector's row: (n, rows, parameters, bins)
+    plain = np.zeros((len(theta), rows, theta.shape[1], bins))
+    for a, r in enumerate(of_row):
+        plain[:, r] += chain[:, a, :, None] * basis[:, a, None, :]
+    factor = [gamma if in_gamma[r] else np.ones_like(gamma) for r in range(rows)]
+    zs = z * t.scaled
+    own = []
+    for r, first in block.perbin:
+        x = theta[:, first : first + bins]
+        x = np.where(np.abs(x) < _TINY, _TINY, x)
+        rate = t.k[:, r, None] * basis[:, r] / x
+        own.append((r, first, x, rate, zs * factor[r] * rate + (w * rate if in_gamma[r] else 0.0)))
+    for r, first, x, rate, own_mixed in own:
+        mine = factor[r] * rate
+        gradient[:, first : first + bins] += w * mine
+        cross = np.zeros(plain.shape[:1] + plain.shape[2:])
+        for other in range(rows):
+            theirs = plain[:, other] * factor[other][:, None, :]
+            cross += (z * mine)[:, None, :] * theirs
+            their_mixed = zs[:, None, :] * theirs + (w[:, None, :] * plain[:, other] if in_gamma[other] else 0.0)
+            cross -= (inverse * own_mixed)[:, None, :] * their_mixed
+        cross += (w * factor[r] / x)[:, None, :] * plain[:, r]
+        hessian[:, first : first + bins, :] += cross.transpose(0, 2, 1)
+        hessian[:, :, first : first + bins] += cross
+        for r2, first2, y, rate2, mixed2 in own:
+            v = z * mine * factor[r2] * rate2 - inverse * own_mixed * mixed2
+            if r2 == r and first2 != first:
+                v = v + w * factor[r] * rate / y
+            hessian[:, first + at, first2 + at] += v
 
 
 def expected(m: Batch, theta: FloatArray, gammas: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:

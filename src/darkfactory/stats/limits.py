@@ -138,7 +138,9 @@ def _certified(item: WorkspaceInput, point: _Point | None, config: StatisticsCon
             reason = "excess"
         elif drawn < options.stock_fraction:
             reason = "random"
-        point.certificate = certify(item.spec, point.claims, point.hints, options, stock_reason=reason)
+        point.certificate = certify(
+            item.spec, point.claims, point.hints, options, stock_reason=reason, backend=_backend(config)
+        )
         if point.certificate["passed"]:
             return point
         log.warning("certificate of %s failed: %s", item.point, dict(point.certificate))
