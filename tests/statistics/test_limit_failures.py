@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from darkfactory.core.errors import InputError
 from darkfactory.records.limits import LimitRecord
 from darkfactory.stats.examples import bump_window, counting_window, template_window
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
-from darkfactory.stats.lint import lint_workspace, signal_region_background
+from darkfactory.stats.lint import effective_background, lint_workspace
 
 
 def record_of(spec: dict, **settings: object) -> LimitRecord:
@@ -106,8 +108,42 @@ def test_lint_finds_what_is_planted() -> None:
     assert any("no finite numbers" in w for w in lint_workspace(broken))
 
 
-def test_signal_region_is_where_the_signal_is() -> None:
-    spec = bump_window(1)
-    background = np.sum([s["data"] for s in spec["channels"][0]["samples"][1:]], axis=0)
-    # +-2 sigma of a peak of width 0.04 in 50 bins: the eight central ones, give or take one
-    assert background[21:29].sum() <= signal_region_background(spec) <= background[20:30].sum()
+def test_effective_background_is_that_of_a_counting_as_good() -> None:
+    # a Gaussian peak of width sigma on a flat density: 2 sqrt(pi) sigma times the density, if that is large
+    x = np.arange(-12.0, 12.01, 0.25)
+    signal = np.exp(-0.5 * x * x)
+    poi = [{"name": "mu", "type": "normfactor", "data": None}]
+
+    def window(background: np.ndarray) -> dict[str, Any]:
+        return {
+            "channels": [{"name": "c", "samples": [
+                {"name": "s", "data": signal.tolist(), "modifiers": poi},
+                {"name": "b", "data": background.tolist(), "modifiers": []},
+            ]}],
+            "observations": [{"name": "c", "data": background.tolist()}],
+            "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}], "version": "1.0.0",
+        }  # fmt: skip
+
+    flat = np.full(len(x), 1e5)
+    assert effective_background(window(flat)) == pytest.approx(2 * math.sqrt(math.pi) * 1e5 / 0.25, rel=1e-4)
+    # the whole background on one side, where half of the signal is: the other half is a count without background
+    half = np.where(x > 0, 1e5, 0.0)
+    clean = signal[x <= 0].sum() / signal.sum()
+    assert effective_background(window(half)) == pytest.approx(3.0 / clean - 3.0, rel=1e-3)
+
+
+def test_clean_bins_are_few_events_however_much_background_the_window_holds() -> None:
+    spec = counting_window(0, 0.01, signal=2.0)
+    noisy = copy.deepcopy(spec["channels"][0])
+    noisy["name"] = "noisy"
+    for sample in noisy["samples"]:
+        sample["data"] = [0.1] if sample["name"] == "signal" else [500.0]
+    two = copy.deepcopy(spec)
+    two["channels"].append(noisy)
+    two["observations"].append({"name": "noisy", "data": [500.0]})
+    record = compute_limits([WorkspaceInput("p", "h", {}, two)], StatisticsConfig(cls=(0.9,)))[0]
+    assert record.method == "toys"
+    assert record.extra["background"] < 1.0
+    # no limit on a mean can be below ln(10) events, whatever the other bin does
+    assert record.observed is not None
+    assert record.observed * 2.1 == pytest.approx(math.log(10), rel=0.1)

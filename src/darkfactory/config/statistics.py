@@ -69,13 +69,12 @@ class StatisticsConfig(StrictModel):
     method: Literal["auto", "asymptotic", "toys", "exact", "bayes"] = "auto"
     """``auto``: asymptotic, and exact or toys below ``few_events``."""
     few_events: float = Field(default=3.0, ge=0)
-    """Expected background in the signal region below which the asymptotic formula is not used."""
+    """Effective background events below which the asymptotic formula is not used: those of a one-bin counting that
+    would measure three signal events as well as all bins of the window do."""
     check_events: float = Field(default=10.0, ge=0)
     """Up to this expectation, a sample of points is checked by toys."""
     check_fraction: float = Field(default=0.0, ge=0, le=1)
     """Fraction of the points between ``few_events`` and ``check_events`` that toys check."""
-    signal_region: float = Field(default=2.0, gt=0)
-    """Half-width of the signal region in standard deviations of the signal, where templates define none."""
     backend: Literal["auto", "numpy", "numba"] = "auto"
     """What the fits run on: ``numba`` (compiled, the extra ``fast``), ``numpy`` (the reference; same limits to
     rounding), or ``auto``: Numba where it is installed."""

@@ -70,7 +70,6 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
                 scale=w["scale"],
                 quantity=meaning["quantity"],
                 unit=meaning["unit"],
-                background=w["expected_background"],
                 data=w["data"],
             )
         )

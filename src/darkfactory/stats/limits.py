@@ -20,7 +20,7 @@ from darkfactory.stats.bayes import bayes_counting_limit, bayes_limit
 from darkfactory.stats.certificate import Claim, certify
 from darkfactory.stats.counting import counting_limits, counting_p0, counting_rates, is_counting
 from darkfactory.stats.histfactory import Batch, FloatArray, compile_workspace, compile_workspaces
-from darkfactory.stats.lint import lint_workspace, signal_region_background
+from darkfactory.stats.lint import effective_background, lint_workspace
 from darkfactory.stats.newton import Backend, fastest
 from darkfactory.stats.scan import asymptotic_limits
 from darkfactory.stats.stock import stock_limits
@@ -45,7 +45,7 @@ class WorkspaceInput:
         scale: physical value of one unit of the parameter of interest.
         quantity: what is limited.
         unit: its unit.
-        background: expected background in the signal region; worked out from the workspace if None.
+        background: effective background (``lint.effective_background``); worked out from the workspace if None.
         data: ``pseudo``, ``asimov`` or ``real``.
         blinded: whether real data were hidden.
     """
@@ -266,7 +266,7 @@ def _significance(p0: float | None) -> float | None:
 
 def _records(item: WorkspaceInput, point: _Point, config: StatisticsConfig, seed: int) -> list[LimitRecord]:
     lint = tuple(lint_workspace(item.spec, config.lint))
-    background = item.background if item.background is not None else signal_region_background(item.spec)
+    background = item.background if item.background is not None else effective_background(item.spec)
     try:
         batch: Batch | None = compile_workspace(item.spec)[1]
     except UserError:

@@ -9,7 +9,7 @@ import numpy as np
 
 from darkfactory.config.statistics import LintConfig
 
-__all__ = ["lint_workspace", "signal_and_background", "signal_region_background"]
+__all__ = ["effective_background", "lint_workspace", "signal_and_background"]
 
 
 def signal_and_background(spec: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -43,33 +43,45 @@ def signal_and_background(spec: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarr
     return np.concatenate(signal), np.concatenate(background)
 
 
-def signal_region_background(spec: Mapping[str, Any], content: float = 0.9545) -> float:
-    """Expected background in the smallest set of bins that holds a given fraction of the signal.
+def effective_background(spec: Mapping[str, Any], signal_events: float = 3.0) -> float:
+    """Background of the one-bin counting that would measure a small signal as well as all bins do.
+
+    A count of S signal events on B background events measures the signal strength with the information
+    S^2/(S + B). The bins of a workspace give the sum of s^2/(s + b); B is what makes both equal. With most of the
+    signal in bins that are free of background it is small, however much background the window holds: there a limit
+    is that of a few events and the asymptotic formula does not hold.
 
     Args:
         spec: complete workspace.
-        content: fraction of the signal, by default that within two standard deviations of a peak.
+        signal_events: signal at which the information is taken, about the limit without background.
 
     Returns:
-        Events; all of the background where there is no signal.
+        Events; all of the background where there is no signal. Nuisance parameters are left out.
 
     Example:
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [0.0, 3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [9.0, 2.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [8.0, 2.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
-        >>> signal_region_background(spec)
-        2.0
+        Half of the signal on 100 events and half on none, and one bin that is its own counting:
+
+        >>> def spec(signal, background):
+        ...     poi = [{"name": "mu", "type": "normfactor", "data": None}]
+        ...     samples = [{"name": "s", "data": signal, "modifiers": poi},
+        ...                {"name": "b", "data": background, "modifiers": []}]
+        ...     return {"channels": [{"name": "sr", "samples": samples}], "version": "1.0.0",
+        ...             "observations": [{"name": "sr", "data": background}],
+        ...             "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> round(effective_background(spec([0.7, 0.7], [100.0, 0.0])), 2)
+        2.91
+        >>> round(effective_background(spec([0.2], [9.0])), 2)
+        9.0
     """
     s, b = signal_and_background(spec)
+    s, b = np.maximum(s, 0.0), np.maximum(b, 0.0)
     total = float(s.sum())
     if total <= 0:
-        return float(np.maximum(b, 0).sum())
-    order = np.argsort(-s, kind="stable")
-    cumulative = np.cumsum(s[order]) / total
-    last = int(np.searchsorted(cumulative, content * (1 - 1e-12))) + 1
-    return float(np.maximum(b[order[:last]], 0).sum())
+        return float(b.sum())
+    kept = s > 0
+    some = signal_events * s[kept] / total
+    information = float((some * some / (some + b[kept])).sum())
+    return max(signal_events**2 / information - signal_events, 0.0)
 
 
 def _mc_warnings(name: str, channel: Mapping[str, Any], poi: str, config: LintConfig) -> list[str]:
