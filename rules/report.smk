@@ -19,6 +19,7 @@ def figures_of_campaign(wildcards):
             "limits_csv",
             "efficiency",
             "model",
+            "diagnostics",
         )
     ]
 

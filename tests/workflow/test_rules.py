@@ -123,15 +123,15 @@ EDITED = {
     "trigger": {"trigger", "rates", "preselect"},
     "select": {"preselect", "network", "select"},
     "templates": {"model", "workspace"},
-    "stats": {"limits", "scan"},
+    "stats": {"limits", "scan", "diagnostics"},
     "models": {"interpret", "figures"},
     "interpret": {"interpret", "figures"},
-    "report": {"figures", "report"},
+    "report": {"diagnostics", "figures", "report"},
     "cli": set(),
 }
 STAGES = (
     "integrate", "generate", "simulate", "skim", "trigger", "rates", "preselect", "network", "select", "model",
-    "workspace", "limits", "scan", "interpret", "figures", "report",
+    "workspace", "limits", "scan", "diagnostics", "interpret", "figures", "report",
 )  # fmt: skip
 PROBE = """
 import json, sys

@@ -94,6 +94,7 @@ def _analysis_jobs(plan: Planner) -> Iterator[Load]:
             yield Load("limits", 1, inside)
         yield Load("scan", 1, points, float(points * campaign.config.look_elsewhere_toys))
         yield Load("interpret", 1, points)
+        yield Load("diagnostics", 1, campaign.config.diagnostics.points)
         yield Load("figures", 1, points)
     for rates in campaign.config.trigger_rates.values():
         yield Load("trigger_rates", 1, 0, float(sum(campaign.events(s) for s in rates.samples)))

@@ -16,7 +16,7 @@ from darkfactory.core.files import read_json
 from darkfactory.pipeline.layout import path
 from darkfactory.store.tables import read_csv, read_reference
 
-__all__ = ["compare", "cutflow", "limit"]
+__all__ = ["compare", "cutflow", "limit", "point_of"]
 
 _LIMIT_COLUMNS = ("observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
 
@@ -39,7 +39,7 @@ def cutflow(campaign: str | None, config_dir: str, settings: tuple[str, ...], se
         click.echo(f"{sample} ({flow['n_generated']} generated)\n{table(rows)}\n")
 
 
-def _point(text: str) -> str:
+def point_of(text: str) -> str:
     """A point's name from its name or from a mass in GeV."""
     try:
         return point_name({"mass": float(text)})
@@ -67,7 +67,7 @@ def limit(
     """The limit of SEARCH on DATASET at one POINT (a name such as m0p50000, or a mass in GeV), on the grid or off."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
-    name = _point(point)
+    name = point_of(point)
     mass, sqrts = parse_point(name)["mass"], _sqrts(resolved, w)
     if not 0 < mass < sqrts:
         raise UserError(f"mass {mass:g} GeV must be above 0 and below the centre-of-mass energy of {sqrts:.3f} GeV")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from darkfactory.config.base import StrictModel, Tagged
+from darkfactory.config.diagnostics import DiagnosticsConfig
 
 __all__ = ["CampaignConfig", "EventNumbers", "ExecutionConfig", "TriggerRates"]
 
@@ -62,6 +63,8 @@ class CampaignConfig(StrictModel):
     """Folder of published tables to compare with; what is not there is left out of figures."""
     look_elsewhere_toys: int = Field(default=0, ge=0)
     """Toys of the whole scan for the global significance; 0: only Gross-Vitells."""
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
+    """A closer look at a few fits of each dataset."""
     external: tuple[str, ...] = ()
     """External samples that can be asked for besides those that searches use as backgrounds: data, for instance."""
     trigger_rates: dict[str, TriggerRates] = Field(default_factory=dict)

@@ -32,6 +32,7 @@ PATTERNS: Mapping[str, str] = {
     "scan": _ANALYSIS + "/scan.json",
     "couplings": _ANALYSIS + "/couplings.csv",
     "figures": _ANALYSIS + "/figures/index.json",
+    "diagnostics": _ANALYSIS + "/diagnostics/index.json",
     "report": _CAMPAIGN + "/report/index.html",
     "manifest": _CAMPAIGN + "/manifest.json",
 }

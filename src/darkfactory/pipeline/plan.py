@@ -294,6 +294,13 @@ class Planner:
             "grid": self.grid(w),
         }
 
+    def diagnostics(self, w: Wildcards) -> dict[str, Any]:
+        """A closer look at a few fits of a dataset."""
+        return self._analysis(w) | {
+            "statistics": self._search(w).statistics,
+            "diagnostics": self.campaign.config.diagnostics.model_dump(mode="json"),
+        }
+
     def interpret(self, w: Wildcards) -> dict[str, Any]:
         """Couplings of a dataset."""
         config = self._search(w)

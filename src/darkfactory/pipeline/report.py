@@ -46,11 +46,33 @@ def _background_table(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _diagnostics_table(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the diagnostics found, one row each; its table's file beside the figures."""
+    rows = []
+    for entry in stored["diagnostics"]:
+        said = "; ".join(
+            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in entry["summary"].items() if v is not None
+        )
+        rows.append(
+            {
+                "point": entry["point"],
+                "diagnostic": entry["kind"],
+                "result": entry.get("failed", said),
+                "table": entry.get("table"),
+            }
+        )
+    return rows
+
+
 def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     base = job.output("manifest").parent / entry["search"] / entry["dataset"]
     figures = [
         FigureEntry(os.path.relpath(base / "figures" / f["file"], folder), f["caption"])
         for f in read_json(base / "figures" / "index.json")["figures"]
+    ]
+    close = read_json(base / "diagnostics" / "index.json")
+    figures += [
+        FigureEntry(os.path.relpath(base / "diagnostics" / f["file"], folder), f["caption"]) for f in close["figures"]
     ]
     limits = read_csv(base / "limits.csv")
     status: dict[str, int] = {}
@@ -66,6 +88,7 @@ def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     tables: dict[str, Sequence[Row]] = {
         "Backgrounds": _background_table(read_json(base / "cutflow.json")),
         "Scan": [{k: v for k, v in scan.items() if not isinstance(v, dict | list)}],
+        "Diagnostics": _diagnostics_table(close),
     }
     if couplings := read_csv(base / "couplings.csv"):
         tables["Couplings"] = _coupling_table(couplings)

@@ -20,6 +20,7 @@ from darkfactory.stats.likelihood import expected
 
 __all__ = [
     "CountingRates",
+    "cdf",
     "counting_limit",
     "counting_limits",
     "counting_p0",
@@ -118,8 +119,13 @@ def counting_rates(m: Batch, points: int = 4096) -> CountingRates:
     return CountingRates(np.maximum(signal, 0.0), background)
 
 
-def _cdf(n: float, rate: FloatArray) -> float:
-    """P(N <= n) of a Poisson variable averaged over rates, continuous in n."""
+def cdf(n: float, rate: FloatArray) -> float:
+    """P(N <= n) of a Poisson variable averaged over rates, continuous in n.
+
+    Example:
+        >>> round(cdf(0, np.array([1.0])), 6)
+        0.367879
+    """
     return float(np.mean(gammaincc(n + 1.0, rate)))
 
 
@@ -152,8 +158,8 @@ def counting_limit(n: float, rates: CountingRates, cl: float) -> float | None:
     top = float(rates.signal.mean())
     if not top > 0:
         return None
-    bottom = _cdf(n, rates.background)
-    return _root(lambda mu: _cdf(n, mu * rates.signal + rates.background) - (1 - cl) * bottom, (n + 4) / top)
+    bottom = cdf(n, rates.background)
+    return _root(lambda mu: cdf(n, mu * rates.signal + rates.background) - (1 - cl) * bottom, (n + 4) / top)
 
 
 def counting_limits(
@@ -200,7 +206,7 @@ def expected_counts(rates: CountingRates, levels: Sequence[float]) -> list[int]:
     result = []
     for level in levels:
         k = 0
-        while _cdf(k, rates.background) < level:
+        while cdf(k, rates.background) < level:
             k += 1
         result.append(k)
     return result

@@ -26,7 +26,7 @@ from darkfactory.stats.scan import asymptotic_limits
 from darkfactory.stats.stock import stock_limits
 from darkfactory.stats.toys import ToyLimit, toy_limits
 
-__all__ = ["WorkspaceInput", "compute_limits"]
+__all__ = ["WorkspaceInput", "choose_method", "compute_limits"]
 
 log = logging.getLogger(__name__)
 
@@ -168,15 +168,31 @@ def _certified(item: WorkspaceInput, point: _Point | None, config: StatisticsCon
     )
 
 
-def _method(item: WorkspaceInput, background: float, batch: Batch | None, config: StatisticsConfig) -> Method:
+def choose_method(batch: Batch | None, background: float, config: StatisticsConfig, where: str = "window") -> Method:
+    """How the limit of a window is made.
+
+    Args:
+        batch: the compiled window, None where only stock pyhf takes it.
+        background: expected background in the signal region.
+        config: methods and thresholds.
+        where: the window's name, for messages.
+
+    Raises:
+        InputError: a method was asked for that the window does not allow.
+
+    Example:
+        >>> from darkfactory.stats.examples import counting_window
+        >>> choose_method(compile_workspace(counting_window(0, 1.0))[1], 1.0, StatisticsConfig())
+        'exact'
+    """
     counting = batch is not None and is_counting(batch)
     if config.method == "exact" and not counting:
         raise InputError(
-            f"statistics.method is exact, but the workspace of {item.point} is no one-bin counting with constrained "
+            f"statistics.method is exact, but the workspace of {where} is no one-bin counting with constrained "
             "parameters only; use method auto or toys"
         )
     if config.method == "toys" and batch is None:
-        raise InputError(f"statistics.method is toys, but only stock pyhf takes the workspace of {item.point}")
+        raise InputError(f"statistics.method is toys, but only stock pyhf takes the workspace of {where}")
     if config.method != "auto":
         return config.method
     if background >= config.few_events or batch is None:
@@ -271,7 +287,7 @@ def _records(item: WorkspaceInput, point: _Point, config: StatisticsConfig, seed
         batch: Batch | None = compile_workspace(item.spec)[1]
     except UserError:
         batch = None
-    method = _method(item, background, batch, config)
+    method = choose_method(batch, background, config, item.point)
     p0 = None if point.q0 is None else float(p_value_q0(np.array(point.q0)))
     asymptotic = [
         {"observed": c.observed * item.scale, "expected": list(_band(c.expected, item.scale))} for c in point.claims

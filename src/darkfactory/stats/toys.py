@@ -19,7 +19,7 @@ from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray
 from darkfactory.stats.likelihood import expected
 from darkfactory.stats.newton import Backend, Fit, fit
 
-__all__ = ["ToyLimit", "ToySample", "sample_data", "toy_limits", "toy_sample"]
+__all__ = ["ToyLimit", "ToySample", "observed_qtilde", "sample_data", "toy_limits", "toy_sample"]
 
 _BLOCK = 1024
 _TOLERANCE = 1e-8
@@ -302,7 +302,7 @@ def _range(
     low, high = 0.6 * around[0], 1.4 * around[1]
     mus = np.geomspace(low, high, steps)
     samples = _samples(m, [float(v) for v in mus], toys, seed=seed, path=(*path, "range"), chunk=chunk, backend=backend)
-    curves = [np.array([s.cls(_observed(m, s.mu, backend)) for s in samples])]
+    curves = [np.array([s.cls(observed_qtilde(m, s.mu, backend)) for s in samples])]
     curves += list(np.array([s.cls_quantiles() for s in samples]).T)
     found = [_crossing(mus, curve, 1 - cl) for cl in cls for curve in curves]
     inside = [c[0] for c in found if c is not None]
@@ -354,13 +354,13 @@ def toy_limits(
     mus = [float(v) for v in np.geomspace(low, high, steps)]
     samples = _samples(m, mus, toys, seed=seed, path=path, chunk=chunk, backend=backend)
     for _ in range(4):
-        worst = max(float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(_observed(m, samples[-1].mu, backend)))
+        worst = max(float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(observed_qtilde(m, samples[-1].mu, backend)))
         if worst < 1 - max(cls):
             break
         extra = samples[-1].mu * 1.5
         samples += _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend)
     for _ in range(4):
-        best = min(float(np.min(samples[0].cls_quantiles())), samples[0].cls(_observed(m, samples[0].mu, backend)))
+        best = min(float(np.min(samples[0].cls_quantiles())), samples[0].cls(observed_qtilde(m, samples[0].mu, backend)))
         if best > 1 - min(cls):
             break
         extra = samples[0].mu / 1.7
@@ -372,7 +372,7 @@ def toy_limits(
             "workspace's lint warnings"
         )
     strengths = np.array([s.mu for s in samples])
-    observed = np.array([s.cls(_observed(m, s.mu, backend)) for s in samples])
+    observed = np.array([s.cls(observed_qtilde(m, s.mu, backend)) for s in samples])
     bands = np.array([s.cls_quantiles() for s in samples])
     result = []
     for cl in cls:
@@ -382,7 +382,7 @@ def toy_limits(
         error = None
         if crossing is not None:
             near = samples[int(np.argmin(np.abs(strengths - crossing[0])))]
-            q = _observed(m, near.mu, backend)
+            q = observed_qtilde(m, near.mu, backend)
             top, bottom = float(np.mean(near.q_signal >= q)), float(np.mean(near.q_background >= q))
             relative = np.sqrt((1 - top) / max(top, 1e-9) + (1 - bottom) / max(bottom, 1e-9)) / np.sqrt(toys)
             error = float(relative / abs(crossing[1]))
@@ -398,6 +398,7 @@ def toy_limits(
     return result
 
 
-def _observed(m: Batch, mu: float, backend: Backend) -> float:
+def observed_qtilde(m: Batch, mu: float, backend: Backend = "numpy") -> float:
+    """The qtilde of a window's own data at a signal strength."""
     q, _ = _qtilde(m, m.observed, m.init, [mu], backend)
     return float(q[0, 0])
