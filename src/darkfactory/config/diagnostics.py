@@ -19,6 +19,8 @@ class DiagnosticsConfig(StrictModel):
 
     points: int = Field(default=3, ge=0)
     """Points of each dataset: the largest excess, and others spread over the mass range; 0: none but the named ones."""
+    drawn: int = Field(default=1, ge=0)
+    """How many of these have figures on the report page; the others have tables, which cost next to nothing."""
     named: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Search to further points."""
     kinds: tuple[Kind, ...] = ("impacts", "correlations", "gof", "injection", "coverage")

@@ -29,7 +29,7 @@ from darkfactory.stats.goodness import goodness_of_fit
 from darkfactory.stats.histfactory import compile_workspace
 from darkfactory.stats.impacts import error_parts, impacts
 from darkfactory.stats.injection import expected_error, injection, linear_response
-from darkfactory.stats.limits import choose_method
+from darkfactory.stats.limits import choose_method, fit_backend
 from darkfactory.stats.lint import signal_region_background
 from darkfactory.stats.pulls import nuisance_pulls
 from darkfactory.store.tables import write_csv
@@ -147,7 +147,9 @@ def _correlations(s: Subject) -> Diagnosis:
 
 
 def _gof(s: Subject) -> Diagnosis:
-    both = goodness_of_fit(s.spec, toys=s.config.gof_toys, seed=s.seed, path=(*s.path, "gof"))
+    both = goodness_of_fit(
+        s.spec, toys=s.config.gof_toys, seed=s.seed, path=(*s.path, "gof"), backend=fit_backend(s.statistics)
+    )
     stored = [g.to_dict() for g in both]
     rows = [{k: v for k, v in g.items() if k != "toys"} for g in stored]
     summary = {"p (background alone)": both[0].p_toys, "p (signal free)": both[1].p_toys, "toys": s.config.gof_toys}
@@ -157,7 +159,12 @@ def _gof(s: Subject) -> Diagnosis:
 
 def _injection(s: Subject) -> Diagnosis:
     points = injection(
-        s.spec, s.config.injections, toys=s.config.injection_toys, seed=s.seed, path=(*s.path, "injection")
+        s.spec,
+        s.config.injections,
+        toys=s.config.injection_toys,
+        seed=s.seed,
+        path=(*s.path, "injection"),
+        backend=fit_backend(s.statistics),
     )
     slope, slope_error, offset, offset_error = linear_response(points)
     rows = [p.to_dict() for p in points]
@@ -212,7 +219,9 @@ def diagnose(kind: str, subject: Subject) -> Diagnosis:
     return replace(found, rows=_plain(found.rows), summary=_plain(found.summary), record=_plain(found.record))
 
 
-def save(found: Diagnosis, folder: Path, name: str, note: Mapping[str, Any]) -> list[dict[str, Any]]:
+def save(
+    found: Diagnosis, folder: Path, name: str, note: Mapping[str, Any], *, draw: bool = True
+) -> list[dict[str, Any]]:
     """Write table, record and figure as ``<name>.csv``, ``.json``, ``.png`` and ``.pdf``.
 
     Returns:
@@ -221,7 +230,7 @@ def save(found: Diagnosis, folder: Path, name: str, note: Mapping[str, Any]) -> 
     write_csv(folder / f"{name}.csv", found.rows)
     record = {"kind": found.kind, "summary": dict(found.summary), "rows": list(found.rows), **found.record, **note}
     write_json(folder / f"{name}.json", record)
-    if found.figure is None:
+    if found.figure is None or not draw:
         return []
     with style():
         for suffix in ("png", "pdf"):

@@ -46,7 +46,9 @@ def _folder_name(key: str) -> str:
     return key.replace("/", "_")
 
 
-def examine(request: Mapping[str, Any], key: str, workspace: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def examine(
+    request: Mapping[str, Any], key: str, workspace: Mapping[str, Any], kind: str, draw: bool
+) -> dict[str, Any]:
     """One diagnostic of one point, on one worker; what cannot be made says why."""
     job = Request.from_dict(request)
     spec = job.spec
@@ -66,7 +68,7 @@ def examine(request: Mapping[str, Any], key: str, workspace: Mapping[str, Any], 
         return entry | {"failed": str(error)}
     folder = job.output("diagnostics").parent
     name = f"{_folder_name(key)}_{kind}"
-    figures = save(found, folder, name, settings_note(subject) | {"data": workspace["data"]})
+    figures = save(found, folder, name, settings_note(subject) | {"data": workspace["data"]}, draw=draw)
     figures = [f | {"caption": f"{f['caption']}: {key}, {workspace['data']} data"} for f in figures]
     return entry | {"summary": dict(found.summary), "figures": figures, "table": f"{name}.csv"}
 
@@ -83,11 +85,15 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     narrow = [k for k in usable if "width" not in parse_point(points[k]["point"])]
     narrow.sort(key=lambda k: (points[k]["hypothesis"], parse_point(points[k]["point"])["mass"]))
     first = f"{largest['hypothesis']}/{largest['point']}" if largest else None
-    chosen = choose_points(narrow or usable, first, config.points, config.named.get(spec["search"], ()))
+    named = config.named.get(spec["search"], ())
+    chosen = choose_points(narrow or usable, first, config.points, named)
     plain = request.to_dict()
     tasks = [
-        ("darkfactory.pipeline.diagnostics:examine", (plain, key, points[key], kind))
-        for key in chosen
+        (
+            "darkfactory.pipeline.diagnostics:examine",
+            (plain, key, points[key], kind, i < config.drawn or points[key]["point"] in named),
+        )
+        for i, key in enumerate(chosen)
         for kind in config.kinds
     ]
     what = f"diagnostics {spec['search']}/{spec['dataset']}"

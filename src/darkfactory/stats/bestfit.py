@@ -15,7 +15,7 @@ import numpy as np
 from darkfactory.core.errors import RunError
 from darkfactory.stats.histfactory import Batch, Data, FloatArray, compile_workspace
 from darkfactory.stats.likelihood import asimov, evaluate, expected
-from darkfactory.stats.newton import fit, solve_damped
+from darkfactory.stats.newton import Backend, fit, solve_damped
 
 __all__ = ["BestFit", "best_fit", "correlations", "fit_many", "lower_bounds"]
 
@@ -82,7 +82,13 @@ def lower_bounds(m: Batch) -> FloatArray:
 
 
 def fit_many(
-    m: Batch, data: Data, start: FloatArray, *, signal: bool = True, lower: FloatArray | None = None
+    m: Batch,
+    data: Data,
+    start: FloatArray,
+    *,
+    signal: bool = True,
+    lower: FloatArray | None = None,
+    backend: Backend = "numpy",
 ) -> tuple[FloatArray, FloatArray, FloatArray, np.ndarray, tuple[FloatArray, ...]]:
     """Fit a stack with the signal strength loose on both sides, or at zero.
 
@@ -98,14 +104,16 @@ def fit_many(
     lo = lower_bounds(m) if lower is None else lower
     hi = m.hi.copy()
     hi[:, poi] = np.inf
-    found = fit(m, data, begin, free, lo=lo, hi=hi, tolerance=1e-10)
+    found = fit(m, data, begin, free, lo=lo, hi=hi, tolerance=1e-10, backend=backend)
     theta, value, curvature, converged = found.theta, found.value, found.curvature, found.converged.copy()
     gammas = found.gammas
     lost = np.flatnonzero(~converged)
     if len(lost):
         again = m.init[lost]
         again[:, poi] = 0.0
-        second = fit(m.take(lost), data.take(lost), again, free[lost], lo=lo[lost], hi=hi[lost], tolerance=1e-10)
+        second = fit(
+            m.take(lost), data.take(lost), again, free[lost], lo=lo[lost], hi=hi[lost], tolerance=1e-10, backend=backend
+        )
         theta[lost], value[lost] = second.theta, second.value
         curvature[lost], converged[lost] = second.curvature, second.converged
         for old, new in zip(gammas, second.gammas, strict=True):

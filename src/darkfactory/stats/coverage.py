@@ -22,9 +22,9 @@ from darkfactory.stats.asymptotics import log_cls
 from darkfactory.stats.counting import CountingRates, cdf, counting_rates, is_counting
 from darkfactory.stats.histfactory import Batch, Data, FloatArray, compile_workspace
 from darkfactory.stats.likelihood import expected
-from darkfactory.stats.limits import choose_method
+from darkfactory.stats.limits import choose_method, fit_backend
 from darkfactory.stats.lint import signal_region_background
-from darkfactory.stats.newton import fit
+from darkfactory.stats.newton import Backend, fit
 from darkfactory.stats.scan import base_fits
 from darkfactory.stats.toys import observed_qtilde, sample_data, toy_sample
 
@@ -101,13 +101,14 @@ def _held(m: Batch) -> BoolArray:
     return free
 
 
-def asymptotic_cls(m: Batch, data: Data, mu: float) -> tuple[FloatArray, BoolArray]:
+def asymptotic_cls(m: Batch, data: Data, mu: float, backend: Backend = "numpy") -> tuple[FloatArray, BoolArray]:
     """Asymptotic CLs of one signal strength for many data sets of a stack of equal windows.
 
     Args:
         m: n windows.
         data: their data.
         mu: tested strength.
+        backend: of the fits.
 
     Returns:
         CLs (n,) and where all fits converged.
@@ -122,7 +123,7 @@ def asymptotic_cls(m: Batch, data: Data, mu: float) -> tuple[FloatArray, BoolArr
         0.1
     """
     poi = m.structure.poi
-    base = base_fits(m, data)
+    base = base_fits(m, data, backend=backend)
     held = _held(m)
     if mu == 0:
         # without a signal nothing is ever excluded
@@ -132,13 +133,13 @@ def asymptotic_cls(m: Batch, data: Data, mu: float) -> tuple[FloatArray, BoolArr
         start = theta + (mu - where)[:, None] * tangent
         start = np.where(np.isfinite(start), start, m.init)
         start[:, poi] = mu
-        found = fit(m, which, start, held, tolerance=1e-9)
+        found = fit(m, which, start, held, tolerance=1e-9, backend=backend)
         lost = np.flatnonzero(~found.converged)
         value, ok = found.value.copy(), found.converged.copy()
         if len(lost):
             again = m.init[lost]
             again[:, poi] = mu
-            second = fit(m.take(lost), which.take(lost), again, held[lost], tolerance=1e-9)
+            second = fit(m.take(lost), which.take(lost), again, held[lost], tolerance=1e-9, backend=backend)
             value[lost], ok[lost] = second.value, second.converged
         return value, ok
 
@@ -178,6 +179,7 @@ def coverage(
     inner_toys: int = 300,
     quadrature: int = 512,
     chunk: int = 2048,
+    backend: Backend = "numpy",
 ) -> Coverage:
     """Coverage of one method's limits at one true signal strength.
 
@@ -193,6 +195,7 @@ def coverage(
         inner_toys: pseudo-experiments per hypothesis behind each toy limit.
         quadrature: points over the nuisance parameters behind each exact limit.
         chunk: pseudo-data sets of one random stream.
+        backend: of the fits.
 
     Raises:
         InputError: another method, or exact limits of a window that is no counting.
@@ -222,7 +225,7 @@ def coverage(
             for start in range(0, count, _BLOCK):
                 part = np.arange(start, min(start + _BLOCK, count))
                 many = m.take(np.zeros(len(part), dtype=np.intp))
-                cls[part], good[part] = asymptotic_cls(many, data.take(part), mu)
+                cls[part], good[part] = asymptotic_cls(many, data.take(part), mu, backend)
         else:
             for i in range(count):
                 one = _one(m, data, i)
@@ -230,8 +233,8 @@ def coverage(
                     cls[i] = _counting_cls(one, mu, quadrature)
                 else:
                     inner = (*path, f"inner{mu!r}", first + i)
-                    sample = toy_sample(one, mu, inner_toys, seed=seed, path=inner)
-                    cls[i] = sample.cls(observed_qtilde(one, mu))
+                    sample = toy_sample(one, mu, inner_toys, seed=seed, path=inner, backend=backend)
+                    cls[i] = sample.cls(observed_qtilde(one, mu, backend))
                     good[i] = len(sample.q_signal) > 0 and len(sample.q_background) > 0
         # rounding must not decide whether a limit that equals the truth covers it
         covered += int((good & (cls > (1 - cl) * (1 - 1e-9))).sum())
@@ -282,7 +285,7 @@ def coverage_at(
         for mu in mus:
             found = coverage(
                 m, mu, cl, method=method, toys=toys, seed=seed, path=(*path, f"cl{cl}"), background=background,
-                inner_toys=inner_toys or config.toys.toys,
+                inner_toys=inner_toys or config.toys.toys, backend=fit_backend(config),
             )  # fmt: skip
             result.append(found)
             if progress is not None:

@@ -14,6 +14,7 @@ from darkfactory.core.errors import RunError
 from darkfactory.core.seeds import generator
 from darkfactory.stats.bestfit import fit_many, lower_bounds
 from darkfactory.stats.histfactory import Batch, FloatArray, compile_workspace
+from darkfactory.stats.newton import Backend
 from darkfactory.stats.toys import sample_data
 
 __all__ = ["Goodness", "goodness_of_fit", "saturated_toys"]
@@ -69,6 +70,7 @@ def saturated_toys(
     seed: int,
     path: Sequence[str | int],
     chunk: int = 1000,
+    backend: Backend = "numpy",
 ) -> tuple[FloatArray, int]:
     """The saturated statistic of pseudo-experiments drawn at a fit, and how many fits failed.
 
@@ -81,6 +83,7 @@ def saturated_toys(
         seed: campaign seed.
         path: place in the seed tree.
         chunk: pseudo-experiments of one random stream.
+        backend: of the fits.
     """
     values: list[FloatArray] = []
     failed = 0
@@ -92,7 +95,12 @@ def saturated_toys(
             part = np.arange(start, min(start + _BLOCK, count))
             zeros = np.zeros(len(part), dtype=np.intp)
             _, value, _, ok, _ = fit_many(
-                m.take(zeros), data.take(part), np.repeat(theta, len(part), axis=0), signal=signal, lower=lower[zeros]
+                m.take(zeros),
+                data.take(part),
+                np.repeat(theta, len(part), axis=0),
+                signal=signal,
+                lower=lower[zeros],
+                backend=backend,
             )
             values.append(2 * value[ok])
             failed += int((~ok).sum())
@@ -100,7 +108,12 @@ def saturated_toys(
 
 
 def goodness_of_fit(
-    spec: Mapping[str, Any], *, toys: int, seed: int, path: Sequence[str | int] = ("stats", "goodness")
+    spec: Mapping[str, Any],
+    *,
+    toys: int,
+    seed: int,
+    path: Sequence[str | int] = ("stats", "goodness"),
+    backend: Backend = "numpy",
 ) -> tuple[Goodness, Goodness]:
     """Goodness of fit of background alone and of signal and background.
 
@@ -109,6 +122,7 @@ def goodness_of_fit(
         toys: pseudo-experiments each.
         seed: campaign seed.
         path: place in the seed tree.
+        backend: of the fits.
 
     Raises:
         UnsupportedModel: a workspace that the engine does not take.
@@ -127,7 +141,7 @@ def goodness_of_fit(
         if not ok[0]:
             raise RunError("goodness of fit: the fit to the data does not converge; look at the lint warnings")
         statistic = 2 * float(value[0])
-        thrown, failed = saturated_toys(m, theta, gammas, toys, signal=signal, seed=seed, path=path)
+        thrown, failed = saturated_toys(m, theta, gammas, toys, signal=signal, seed=seed, path=path, backend=backend)
         if failed > 0.1 * toys:
             raise RunError(f"goodness of fit: {failed} of {toys} toy fits failed; look at the lint warnings")
         degrees = _degrees(m, signal)

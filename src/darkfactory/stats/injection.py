@@ -14,7 +14,7 @@ from darkfactory.core.seeds import generator
 from darkfactory.stats.bestfit import fit_many, lower_bounds
 from darkfactory.stats.histfactory import compile_workspace
 from darkfactory.stats.lint import signal_and_background
-from darkfactory.stats.newton import fit
+from darkfactory.stats.newton import Backend, fit
 from darkfactory.stats.scan import base_fits
 from darkfactory.stats.toys import sample_data
 
@@ -96,6 +96,7 @@ def injection(
     toys: int,
     seed: int,
     path: Sequence[str | int] = ("stats", "injection"),
+    backend: Backend = "numpy",
 ) -> list[Injection]:
     """Inject signals into pseudo-data of the background fit and fit them.
 
@@ -105,6 +106,7 @@ def injection(
         toys: pseudo-experiments each.
         seed: campaign seed.
         path: place in the seed tree.
+        backend: of the fits.
 
     Raises:
         UnsupportedModel: a workspace that the engine does not take.
@@ -132,7 +134,11 @@ def injection(
             part = np.arange(start, min(start + _BLOCK, toys))
             zeros = np.zeros(len(part), dtype=np.intp)
             theta, _, sigma, ok, _ = fit_many(
-                m.take(zeros), data.take(part), np.repeat(truth, len(part), axis=0), lower=lower[zeros]
+                m.take(zeros),
+                data.take(part),
+                np.repeat(truth, len(part), axis=0),
+                lower=lower[zeros],
+                backend=backend,
             )
             parts.append(np.stack([theta[ok, poi], sigma[ok]], axis=1))
         fits = np.concatenate(parts)

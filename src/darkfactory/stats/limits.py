@@ -26,7 +26,7 @@ from darkfactory.stats.scan import asymptotic_limits
 from darkfactory.stats.stock import stock_limits
 from darkfactory.stats.toys import ToyLimit, toy_limits
 
-__all__ = ["WorkspaceInput", "choose_method", "compute_limits"]
+__all__ = ["WorkspaceInput", "choose_method", "compute_limits", "fit_backend"]
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ def _finite(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
-def _backend(config: StatisticsConfig) -> Backend:
+def fit_backend(config: StatisticsConfig) -> Backend:
+    """What runs the fits: the configured backend, or the fastest there is."""
     return fastest() if config.backend == "auto" else config.backend
 
 
@@ -96,7 +97,7 @@ def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> lis
         for first in range(0, len(group.positions), config.batch):
             part = np.arange(first, min(first + config.batch, len(group.positions)))
             batch = group.batch.take(part)
-            scan = asymptotic_limits(batch, config.cls, backend=_backend(config))
+            scan = asymptotic_limits(batch, config.cls, backend=fit_backend(config))
             base = scan.base
             for i, position in enumerate(group.positions[first : first + config.batch]):
                 statuses = cast(tuple[Status, ...], scan.status[i])
@@ -233,7 +234,7 @@ def _few_events(
     try:
         toys: list[ToyLimit] = toy_limits(
             batch, config.cls, around, toys=options.toys, steps=options.steps, seed=seed, path=path,
-            chunk=options.chunk, backend=_backend(config),
+            chunk=options.chunk, backend=fit_backend(config),
         )  # fmt: skip
     except RunError as error:
         log.warning("toys of %s failed: %s", item.point, error)

@@ -354,13 +354,17 @@ def toy_limits(
     mus = [float(v) for v in np.geomspace(low, high, steps)]
     samples = _samples(m, mus, toys, seed=seed, path=path, chunk=chunk, backend=backend)
     for _ in range(4):
-        worst = max(float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(observed_qtilde(m, samples[-1].mu, backend)))
+        worst = max(
+            float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(observed_qtilde(m, samples[-1].mu, backend))
+        )
         if worst < 1 - max(cls):
             break
         extra = samples[-1].mu * 1.5
         samples += _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend)
     for _ in range(4):
-        best = min(float(np.min(samples[0].cls_quantiles())), samples[0].cls(observed_qtilde(m, samples[0].mu, backend)))
+        best = min(
+            float(np.min(samples[0].cls_quantiles())), samples[0].cls(observed_qtilde(m, samples[0].mu, backend))
+        )
         if best > 1 - min(cls):
             break
         extra = samples[0].mu / 1.7
