@@ -104,7 +104,6 @@ def _subject(
         config,
         resolved.config.seed,
         ("diagnostics", w["search"], w["dataset"], key),
-        found["expected_background"],
     )
     folder = Path(path("diagnostics", campaign=resolved.config.campaign, **w)).parent
     return subject, Path(o["output"] or folder), f"{key.replace('/', '_')}_{kind}"

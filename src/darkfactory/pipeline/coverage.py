@@ -14,7 +14,7 @@ from darkfactory.report.diagnostics import coverage_map_figure
 from darkfactory.report.style import style
 from darkfactory.stats.coverage import coverage_of
 from darkfactory.stats.examples import bump_window, counting_window
-from darkfactory.stats.lint import signal_region_background
+from darkfactory.stats.lint import effective_background
 from darkfactory.store.tables import write_csv
 
 __all__ = ["coverage_map_rows", "map_entry", "save_map"]
@@ -26,7 +26,7 @@ def _workspace(settings: Mapping[str, Any], background: float) -> dict[str, Any]
             round(background), background, settings["background_error"], signal_error=settings["signal_error"]
         )
     # the spectrum whose signal region expects the background asked for
-    share = signal_region_background(bump_window(1, events=1000.0)) / 1000.0
+    share = effective_background(bump_window(1, events=1000.0)) / 1000.0
     return bump_window(1, events=background / share)
 
 

@@ -30,7 +30,7 @@ from darkfactory.stats.histfactory import compile_workspace
 from darkfactory.stats.impacts import error_parts, impacts
 from darkfactory.stats.injection import expected_error, injection, linear_response
 from darkfactory.stats.limits import choose_method, fit_backend
-from darkfactory.stats.lint import signal_region_background
+from darkfactory.stats.lint import effective_background
 from darkfactory.stats.pulls import nuisance_pulls
 from darkfactory.store.tables import write_csv
 
@@ -48,7 +48,6 @@ class Subject:
         config: toys and strengths.
         seed: campaign seed.
         path: place in the seed tree.
-        background: expected background in the signal region; worked out from the workspace if None.
     """
 
     name: str
@@ -57,7 +56,6 @@ class Subject:
     config: DiagnosticsConfig
     seed: int
     path: tuple[str | int, ...]
-    background: float | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,7 @@ def _injection(s: Subject) -> Diagnosis:
 
 def _coverage(s: Subject) -> Diagnosis:
     _, m = compile_workspace(s.spec)
-    background = signal_region_background(s.spec) if s.background is None else s.background
+    background = effective_background(s.spec)
     method = choose_method(m, background, s.statistics, s.name)
     caption = "How often a true signal is below its upper limit"
     if method not in s.config.coverage_methods:

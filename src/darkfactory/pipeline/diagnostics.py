@@ -59,7 +59,6 @@ def examine(
         config=validate(DiagnosticsConfig, spec["diagnostics"], where="diagnostics"),
         seed=spec["seed"],
         path=("diagnostics", spec["search"], spec["dataset"], key),
-        background=workspace["expected_background"],
     )
     entry: dict[str, Any] = {"point": key, "kind": kind, "summary": {}, "figures": []}
     try:

@@ -23,7 +23,7 @@ from darkfactory.stats.counting import CountingRates, cdf, counting_rates, is_co
 from darkfactory.stats.histfactory import Batch, Data, FloatArray, compile_workspace
 from darkfactory.stats.likelihood import expected
 from darkfactory.stats.limits import choose_method, fit_backend
-from darkfactory.stats.lint import signal_region_background
+from darkfactory.stats.lint import effective_background
 from darkfactory.stats.newton import Backend, fit
 from darkfactory.stats.scan import base_fits
 from darkfactory.stats.toys import observed_qtilde, sample_data, toy_sample
@@ -323,7 +323,7 @@ def coverage_of(
         [('exact', True), ('exact', True)]
     """
     _, m = compile_workspace(spec)
-    background = signal_region_background(spec)
+    background = effective_background(spec)
     method = choose_method(m, background, config)
     unit = _signal_events(m)
     if not unit > 0:

@@ -140,7 +140,7 @@ def _certified(item: WorkspaceInput, point: _Point | None, config: StatisticsCon
         elif drawn < options.stock_fraction:
             reason = "random"
         point.certificate = certify(
-            item.spec, point.claims, point.hints, options, stock_reason=reason, backend=_backend(config)
+            item.spec, point.claims, point.hints, options, stock_reason=reason, backend=fit_backend(config)
         )
         if point.certificate["passed"]:
             return point
