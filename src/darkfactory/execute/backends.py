@@ -10,13 +10,15 @@ from __future__ import annotations
 import importlib
 import itertools
 import multiprocessing
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from types import ModuleType
 from typing import Any, Protocol
 
 from darkfactory.core.errors import DarkfactoryError, RunError
 
-__all__ = ["Backend", "DaskBackend", "ProcessBackend", "SerialBackend", "Task", "invoke", "tree_reduce"]
+__all__ = ["Backend", "DaskBackend", "ProcessBackend", "SerialBackend", "Task", "invoke", "load", "tree_reduce"]
 
 Task = tuple[str, tuple[Any, ...]]
 
@@ -28,6 +30,20 @@ class Backend(Protocol):
         """Results in the order of the tasks."""
 
 
+_IMPORTING = threading.RLock()
+
+
+def load(name: str) -> ModuleType:
+    """Import a module, one thread at a time: typed models parse their sources, which Python 3.11 cannot do in parallel.
+
+    Example:
+        >>> load("math").__name__
+        'math'
+    """
+    with _IMPORTING:
+        return importlib.import_module(name)
+
+
 def invoke(name: str, args: tuple[Any, ...]) -> Any:
     """Import and call the function ``package.module:function``.
 
@@ -36,7 +52,7 @@ def invoke(name: str, args: tuple[Any, ...]) -> Any:
         5.0
     """
     module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)(*args)
+    return getattr(load(module), function)(*args)
 
 
 class SerialBackend:

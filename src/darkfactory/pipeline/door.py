@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +15,10 @@ __all__ = ["execute", "run_job"]
 def execute(request: Mapping[str, Any], backend: Any, progress: Any) -> None:
     """Run a stage with a backend; called on the cluster's side or by a job that works alone."""
     # the stage's module is heavy (arrays, fits): it is imported where the work is done, not in the job process
-    from darkfactory.pipeline.request import Request
+    from darkfactory.execute.backends import load
 
-    job = Request.from_dict(request)
-    importlib.import_module(f"darkfactory.pipeline.{job.stage}").run(job, backend, progress)
+    job = load("darkfactory.pipeline.request").Request.from_dict(request)
+    load(f"darkfactory.pipeline.{job.stage}").run(job, backend, progress)
 
 
 def run_job(

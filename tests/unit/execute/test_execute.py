@@ -1,16 +1,34 @@
 from __future__ import annotations
 
+import math
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from darkfactory.core.errors import RunError, UserError
-from darkfactory.execute.backends import ProcessBackend, SerialBackend, tree_reduce
+from darkfactory.execute.backends import ProcessBackend, SerialBackend, invoke, tree_reduce
 from darkfactory.execute.run import ENVIRONMENT, cluster, send, start_cluster
 
 TASKS = [("math:pow", (float(i), 2.0)) for i in range(7)]
 EXPECTED = [float(i * i) for i in range(7)]
+
+
+def test_modules_are_imported_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most = [0], [0]
+
+    def slow(name: str) -> object:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.01)
+        inside[0] -= 1
+        return math
+
+    monkeypatch.setattr("darkfactory.execute.backends.importlib.import_module", slow)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda x: invoke("math:sqrt", (x,)), [4.0] * 16)) == [2.0] * 16
+    assert most == [1]
 
 
 def squares(request: dict, backend: object, progress: object) -> None:
