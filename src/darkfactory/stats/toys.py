@@ -10,73 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from darkfactory.core.errors import RunError
 from darkfactory.core.seeds import generator
-from darkfactory.stats.asymptotics import BAND
 from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray
 from darkfactory.stats.likelihood import expected
 from darkfactory.stats.newton import Backend, Fit, fit
+from darkfactory.stats.toy_sample import ToySample, log_ratio
 
-__all__ = ["ToyLimit", "ToySample", "observed_qtilde", "sample_data", "toy_limits", "toy_sample"]
+__all__ = ["ToyLimit", "observed_qtilde", "sample_data", "toy_limits", "toy_sample"]
 
 _BLOCK = 1024
 _TOLERANCE = 1e-8
 _LEAST = 3e-4
-
-
-@dataclass(frozen=True)
-class ToySample:
-    """Test statistics of pseudo-experiments at one signal strength; samples of different chunks add up.
-
-    Attributes:
-        mu: tested signal strength.
-        q_signal: qtilde of pseudo-experiments with signal of that strength.
-        q_background: qtilde of pseudo-experiments without signal.
-        failed: pseudo-experiments whose fits did not converge, left out of both.
-    """
-
-    mu: float
-    q_signal: FloatArray
-    q_background: FloatArray
-    failed: int = 0
-
-    def __add__(self, other: ToySample) -> ToySample:
-        """Merge two samples of one signal strength."""
-        if self.mu != other.mu:
-            raise RunError(f"toys at signal strengths {self.mu} and {other.mu} cannot be merged; keep them apart")
-        return ToySample(
-            self.mu,
-            np.concatenate([self.q_signal, other.q_signal]),
-            np.concatenate([self.q_background, other.q_background]),
-            self.failed + other.failed,
-        )
-
-    def cls(self, q: float) -> float:
-        """CLs of an observed qtilde: the ratio of the tail fractions with and without signal.
-
-        Example:
-            >>> ToySample(1.0, np.array([0.0, 1.0, 2.0, 3.0]), np.array([1.0, 3.0])).cls(3.0)
-            0.5
-        """
-        # the tolerance keeps toys that equal the observation inside the tail whatever the rounding
-        cut = q - 1e-9 * (1 + q)
-        below = float(np.mean(self.q_background >= cut))
-        return float(np.mean(self.q_signal >= cut)) / below if below > 0 else 0.0
-
-    def cls_quantiles(self) -> FloatArray:
-        """CLs at the -2 to +2 standard deviation quantiles of the background-only pseudo-experiments.
-
-        Example:
-            >>> ToySample(1.0, np.arange(4.0), np.arange(4.0)).cls_quantiles().tolist()
-            [1.0, 1.0, 1.0, 1.0, 1.0]
-        """
-        ordered = np.sort(self.q_background)[::-1]
-        # a downward fluctuation makes a large qtilde, hence a small CLs
-        at = np.minimum((ndtr(np.array(BAND, dtype=float)) * len(ordered)).astype(np.intp), len(ordered) - 1)
-        # an expectation further up is no smaller, whatever the noise of two tail fractions says
-        return np.maximum.accumulate(np.array([self.cls(float(q)) for q in ordered[at]]))
 
 
 @dataclass(frozen=True)
@@ -234,8 +180,13 @@ def _samples(
     path: Sequence[str | int],
     chunk: int,
     backend: Backend,
+    first: int = 0,
 ) -> list[ToySample]:
-    """Toys at several strengths; those without signal are thrown once and tested at each."""
+    """Toys at several strengths; those without signal are thrown once and tested at each.
+
+    Streams are named by the place of the strength, from ``first`` on, not by its value: rounding in a fit must not
+    throw other toys.
+    """
     poi = m.structure.poi
     held = ~m.fixed
     held[:, poi] = False
@@ -255,20 +206,17 @@ def _samples(
         start = null.theta.copy()
         start[:, poi] = mu
         at_mu = fit(m, m.observed, start, held, backend=backend)
-        parts = [
-            _qtilde(
-                m,
-                sample_data(m, at_mu.theta, at_mu.gammas, size, generator(seed, *path, f"signal{mu!r}", i)),
-                at_mu.theta,
-                [mu],
-                backend,
-            )
+        thrown = [
+            sample_data(m, at_mu.theta, at_mu.gammas, size, generator(seed, *path, "signal", first + j, i))
             for i, size in enumerate(sizes)
         ]
+        parts = [_qtilde(m, d, at_mu.theta, [mu], backend) for d in thrown]
         q_s = np.concatenate([q[:, 0] for q, _ in parts])
         ok_s = np.concatenate([ok for _, ok in parts])
+        hypotheses = (at_mu.theta, at_mu.gammas), (null.theta, null.gammas)
+        r_s, r_b = (np.concatenate([log_ratio(m, d, *hypotheses) for d in sets]) for sets in (thrown, background))
         failed = int((~ok_s).sum() + (~ok_b).sum())
-        result.append(ToySample(mu, q_s[ok_s], q_b[ok_b, j], failed))
+        result.append(ToySample(mu, q_s[ok_s], q_b[ok_b, j], r_s[ok_s], r_b[ok_b], failed))
     return result
 
 
@@ -353,22 +301,25 @@ def toy_limits(
     )
     mus = [float(v) for v in np.geomspace(low, high, steps)]
     samples = _samples(m, mus, toys, seed=seed, path=path, chunk=chunk, backend=backend)
-    for _ in range(4):
+    for widened in range(4):
         worst = max(
             float(np.max(samples[-1].cls_quantiles())), samples[-1].cls(observed_qtilde(m, samples[-1].mu, backend))
         )
         if worst < 1 - max(cls):
             break
         extra = samples[-1].mu * 1.5
-        samples += _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend)
-    for _ in range(4):
+        samples += _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend, first=steps + widened)
+    for widened in range(4):
         best = min(
             float(np.min(samples[0].cls_quantiles())), samples[0].cls(observed_qtilde(m, samples[0].mu, backend))
         )
         if best > 1 - min(cls):
             break
         extra = samples[0].mu / 1.7
-        samples = _samples(m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend) + samples
+        below = _samples(
+            m, [extra], toys, seed=seed, path=path, chunk=chunk, backend=backend, first=steps + 4 + widened
+        )
+        samples = below + samples
     failed = sum(s.failed for s in samples)
     if failed > 0.01 * 2 * toys * len(samples):
         raise RunError(
@@ -386,10 +337,8 @@ def toy_limits(
         error = None
         if crossing is not None:
             near = samples[int(np.argmin(np.abs(strengths - crossing[0])))]
-            q = observed_qtilde(m, near.mu, backend)
-            top, bottom = float(np.mean(near.q_signal >= q)), float(np.mean(near.q_background >= q))
-            relative = np.sqrt((1 - top) / max(top, 1e-9) + (1 - bottom) / max(bottom, 1e-9)) / np.sqrt(toys)
-            error = float(relative / abs(crossing[1]))
+            value, deviation = near.cls_and_error(observed_qtilde(m, near.mu, backend))
+            error = float(deviation / max(value, _LEAST) / abs(crossing[1]))
         complete = [v[0] for v in band if v is not None]
         result.append(
             ToyLimit(
