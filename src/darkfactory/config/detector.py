@@ -408,6 +408,9 @@ class SimulateOptions(StrictModel):
     """Lose energetic photons with this probability and weight the events, so that rare losses are common."""
     force_track_loss: float | None = Field(default=None, gt=0, lt=1)
     """Miss energetic charged particles with this probability and weight the events."""
+    force_muon_fakes: float | None = Field(default=None, gt=0, lt=1)
+    """Let hadrons pass the tight muon decision with this probability, where their own is smaller, and weight the
+    events."""
     force_above_gev: float = Field(default=0.3, ge=0)
     """Particles above this laboratory energy are forced."""
     beam_background: str | None = None

@@ -26,7 +26,14 @@ class ModelInterpretation(StrictModel):
     """Coupling at which the signal sample was generated."""
     power: float = Field(default=2.0, gt=0)
     """The rate goes as this power of the coupling."""
-    branching_fraction: Literal["unity", "zprime_invisible", "zprime_mumu", "zprime_tautau"] = "unity"
+    branching_fraction: Literal[
+        "unity",
+        "zprime_invisible",
+        "zprime_mumu",
+        "zprime_tautau",
+        "leptophilic_scalar_tautau",
+        "alp_leptons_tautau",
+    ] = "unity"
     """Registered function of mass."""
     axes: tuple[str, ...] = ("mass",)
     """Only points with exactly these axes are translated."""

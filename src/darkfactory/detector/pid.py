@@ -44,12 +44,22 @@ def flag_probability(flag: PidFlag, species: Ints, p: Floats, in_klm: Bools, in_
 
 
 def identify(
-    species: Ints, p: Floats, theta: Floats, in_ecl: Bools, detector: DetectorConfig, rng: np.random.Generator
-) -> dict[str, Bools]:
-    """The columns ``klm`` and ``is_*`` of tracks.
+    species: Ints,
+    p: Floats,
+    theta: Floats,
+    in_ecl: Bools,
+    detector: DetectorConfig,
+    rng: np.random.Generator,
+    force_fakes: float | None = None,
+) -> tuple[dict[str, Bools], Floats]:
+    """The columns ``klm`` and ``is_*`` of tracks, and factors on the weights of their events.
 
     Decisions that rest on the same detector share a random number: a track that passes the narrower one
     passes the wider one; the kaon decision uses the opposite end of the pion's.
+
+    With ``force_fakes`` f, a hadron whose chance q to pass the tight muon decision is above 0 and below f passes it
+    with probability f; the factor is q/f if it does and (1-q)/(1-f) if not, which leaves every expectation value
+    unchanged.
     """
     in_klm = within(theta, detector.acceptance.klm_deg)
     pid, n = detector.pid, len(p)
@@ -68,7 +78,10 @@ def identify(
         use = in_ecl & ((p < fallback.below_gev.value) | ~in_klm)
         muon = np.where(use, np.maximum(muon, weak), muon)
     u_muon, u_electron, u_hadron, u_proton = rng.random((4, n))
-    return {
+    weight = np.ones(n)
+    if force_fakes is not None:
+        u_muon, weight = _forced(u_muon, np.where(species > MU, chance(pid.muon_tight), 0.0), force_fakes)
+    flags = {
         "klm": u_muon < chance(detector.klm.match),
         "is_mu": u_muon < muon,
         "is_mu_tight": u_muon < chance(pid.muon_tight),
@@ -77,3 +90,20 @@ def identify(
         "is_k": u_hadron > 1 - chance(pid.kaon),
         "is_p": u_proton < chance(pid.proton),
     }
+    return flags, weight
+
+
+def _forced(u: Floats, chance: Floats, force: float) -> tuple[Floats, Floats]:
+    """Uniform numbers pushed below ``chance`` with the probability ``force``, and the factors that undo it.
+
+    Example:
+        >>> u, w = _forced(np.array([0.25, 0.75]), np.array([0.1, 0.1]), 0.5)
+        >>> u.round(6).tolist(), w.round(6).tolist()
+        ([0.05, 0.55], [0.2, 1.8])
+    """
+    use = (chance > 0) & (chance < force)
+    q = np.where(use, chance, force)
+    below = u < force
+    pushed = np.where(below, u / force * q, q + (u - force) / (1 - force) * (1 - q))
+    factor = np.where(below, q / force, (1 - q) / (1 - force))
+    return np.where(use, pushed, u), np.where(use, factor, 1.0)

@@ -86,11 +86,11 @@ def simulate(
     ip = rng.normal(size=(n, 3)) * spot
     is_found, track_weight = find(charged, n, detector, options, rng)
     rows = np.flatnonzero(is_found)
-    found = reconstruct(charged, rows, radiated, recovered, in_ecl, ip, detector, options, rng)
+    found, fake_weight = reconstruct(charged, rows, radiated, recovered, in_ecl, ip, detector, options, rng)
     tracks = FoundTracks.concatenate([found, background_tracks(n, detector, rng)])
     klm = KlmHits.concatenate([klm_photons, klm_hadrons])
     columns: dict[str, Any] = {name: events[name] for name in events.fields if name != "particles"}
-    columns["weight"] = np.asarray(events["weight"], dtype=np.float64) * loss.weight * track_weight
+    columns["weight"] = np.asarray(events["weight"], dtype=np.float64) * loss.weight * track_weight * fake_weight
     columns["event_id"] = np.asarray(events["event_id"], dtype=np.int64)
     columns |= _objects(tracks, clusters, klm, cluster_e, n)
     if options.vertices:

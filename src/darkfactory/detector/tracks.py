@@ -118,7 +118,7 @@ def reconstruct(
     detector: DetectorConfig,
     options: SimulateOptions,
     rng: np.random.Generator,
-) -> FoundTracks:
+) -> tuple[FoundTracks, Floats]:
     """Smear the found tracks.
 
     Args:
@@ -131,6 +131,9 @@ def reconstruct(
         detector: the detector.
         options: resolution and scale factors.
         rng: random numbers.
+
+    Returns:
+        The tracks, and the factor on the weight of each event from forced decisions, (n events,).
     """
     found, setting = charged.take(rows), detector.tracks
     n = len(found)
@@ -163,8 +166,10 @@ def reconstruct(
     d0 = d0 + np.hypot(1e-4 * setting.d0_um(**names), extra) * g[3]
     z0 = z0 + np.hypot(1e-4 * setting.z0_um(**names), extra) * g[4]
     flip = rng.random(n) < setting.charge_flip.value
-    flags = identify(species, p, theta, in_ecl[rows], detector, rng)
-    return FoundTracks(
+    flags, factor = identify(species, p, theta, in_ecl[rows], detector, rng, options.force_muon_fakes)
+    weight = np.ones(len(ip))
+    np.multiply.at(weight, found.event, factor)
+    tracks = FoundTracks(
         event=found.event,
         charge=np.where(flip, -charge, charge),
         p=np.stack([new_pt * np.cos(new_phi), new_pt * np.sin(new_phi), new_pt * dip], axis=1),
@@ -175,6 +180,7 @@ def reconstruct(
         truth=found.index,
         truth_pdg=found.pdg,
     )
+    return tracks, weight
 
 
 def impact_resolution(found: Particles, detector: DetectorConfig) -> tuple[Floats, Floats]:

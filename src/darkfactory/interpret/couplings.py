@@ -9,6 +9,7 @@ from typing import Any
 from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
 from darkfactory.config.points import parse_point
 from darkfactory.core.errors import InputError
+from darkfactory.models import alp, leptophilic_scalar
 from darkfactory.models.zprime import branching_fraction, g_minus_2_coupling
 
 __all__ = ["BRANCHING_FRACTIONS", "CouplingBand", "coupling_from_rate", "coupling_rows", "g_minus_2_band"]
@@ -18,6 +19,8 @@ BRANCHING_FRACTIONS: Mapping[str, Callable[[float], float]] = {
     "zprime_invisible": lambda mass: float(branching_fraction(mass, "invisible")),
     "zprime_mumu": lambda mass: float(branching_fraction(mass, "mumu")),
     "zprime_tautau": lambda mass: float(branching_fraction(mass, "tautau")),
+    "leptophilic_scalar_tautau": lambda mass: float(leptophilic_scalar.branching_fraction(mass, "tautau")),
+    "alp_leptons_tautau": lambda mass: float(alp.lepton_branching_fraction(mass, "tautau")),
 }
 """Registered branching fractions by name, functions of the mass in GeV."""
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from darkfactory.core.errors import ConfigError
-from darkfactory.select import dimuon, emu, triplet
+from darkfactory.select import dimuon, ditau, emu, triplet
 from darkfactory.select.candidates import Builder, Observable
 
 __all__ = ["CANDIDATES", "OBSERVABLES", "find_candidate", "find_observable"]
 
 CANDIDATES: Mapping[str, Builder] = MappingProxyType(
     {
+        "dimuon_ditau": ditau.dimuon_ditau,
         "dimuon_recoil": dimuon.dimuon_recoil,
         "emu_recoil": emu.emu_recoil,
         "photon_triplet": triplet.photon_triplet,
@@ -22,6 +23,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
 
 OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
     {
+        "dimuon_ditau": MappingProxyType({o.name: o for o in ditau.OBSERVABLES}),
         "dimuon_recoil": MappingProxyType({o.name: o for o in dimuon.OBSERVABLES}),
         "emu_recoil": MappingProxyType({o.name: o for o in emu.OBSERVABLES}),
         "photon_triplet": MappingProxyType({o.name: o for o in triplet.OBSERVABLES}),

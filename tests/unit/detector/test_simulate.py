@@ -261,3 +261,21 @@ def test_forced_track_loss_is_unbiased(quiet: Quiet, shoot: Shoot) -> None:
     for theta, p in ((5.0, 2.0), (90.0, 0.1)):
         outside = run(shoot(200, 13, p, theta, mass=0.10566), detector, force_track_loss=0.6)
         assert np.all(np.asarray(outside.weight) == 1.0)
+
+
+def test_forced_muon_fakes_keep_every_rate(quiet: Quiet, shoot: Shoot) -> None:
+    n = 6000
+    detector = quiet()
+    events = shoot(n, 211, 2.0, 90.0, mass=0.13957)
+    plain, forced = run(events, detector), run(events, detector, force_muon_fakes=0.4)
+    assert np.all(np.asarray(plain.weight) == 1.0)
+    tight, loose = (np.asarray(ak.any(forced.tracks[k], axis=1)) for k in ("is_mu_tight", "is_mu"))
+    assert tight.mean() == pytest.approx(0.4 * np.asarray(ak.num(forced.tracks) > 0).mean(), abs=0.03)
+    # rates of the decision that is forced, of the wider one beside it, and of all events
+    for passed, flag in ((tight, "is_mu_tight"), (loose, "is_mu"), (np.ones(n, bool), None)):
+        weight = np.asarray(forced.weight) * passed
+        value = np.ones(n) if flag is None else np.asarray(ak.any(plain.tracks[flag], axis=1)).astype(float)
+        error = np.hypot(weight.std(), value.std()) / np.sqrt(n)
+        assert weight.mean() == pytest.approx(value.mean(), abs=4 * error)
+    muons = run(shoot(500, 13, 2.0, 90.0, mass=0.10566), detector, force_muon_fakes=0.4)
+    assert np.all(np.asarray(muons.weight) == 1.0)
