@@ -27,6 +27,7 @@ __all__ = [
     "PidConfig",
     "PidFlag",
     "SimulateOptions",
+    "TrackFormula",
     "TracksConfig",
     "VertexConfig",
 ]

@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from darkfactory.config.base import Angle, Energy, Length, Source, StrictModel
+from darkfactory.config.base import Angle, Energy, Length, Source, StrictModel, Tagged
+from darkfactory.config.detector import TrackFormula
 
 __all__ = [
+    "BeamErrors",
     "CutConfig",
+    "FitConfig",
     "InputConfig",
     "LinearConfig",
     "Multivariate",
@@ -21,6 +24,7 @@ __all__ = [
     "RegionalConfig",
     "SelectionConfig",
     "TrackConfig",
+    "TrackErrors",
     "TrainingConfig",
 ]
 
@@ -63,6 +67,41 @@ class PhotonConfig(Sourced):
     """Largest distance from the event time in units of the 99 % time resolution."""
 
 
+class TrackErrors(StrictModel):
+    """Standard deviations of a prompt track's parameters, as of a detector's section ``tracks``."""
+
+    pt_resolution: TrackFormula
+    """Relative, of the transverse momentum."""
+    phi_mrad: TrackFormula
+    """Azimuth."""
+    tanlambda: TrackFormula
+    """Dip."""
+
+
+class BeamErrors(StrictModel):
+    """Energy spreads of the beams, as of a detector's section ``beams``."""
+
+    sigma_e_her_gev: Tagged
+    """Of the electrons."""
+    sigma_e_ler_gev: Tagged
+    """Of the positrons."""
+
+
+class FitConfig(StrictModel):
+    """A fit of all tracks to the four-momentum of the initial state."""
+
+    iterations: int = Field(default=4, ge=1, le=20)
+    """Linearisations of the constraint."""
+    max_missing: Energy = 1.5
+    """Events whose energy differs more from the beams' are not fitted."""
+    beam_spread: bool = True
+    """The initial state has the covariance of the beams' energy spreads; otherwise it is taken as exact."""
+    track_errors: TrackErrors | None = None
+    """Resolution that the fit assumes; that of the sample's detector if absent."""
+    beam_errors: BeamErrors | None = None
+    """Energy spreads that the fit assumes; those of the sample's detector if absent."""
+
+
 class ObjectsConfig(StrictModel):
     """Object definitions that candidates are built from."""
 
@@ -72,6 +111,8 @@ class ObjectsConfig(StrictModel):
     """Photons: candidates of a final state, or the extra energy next to one."""
     veto_photons: PhotonConfig | None = None
     """Photons that veto when near a direction; the same as ``photons`` if absent."""
+    fit: FitConfig | None = None
+    """Fit of the tracks to the initial state, where the candidate has one."""
 
 
 class CutConfig(Sourced):

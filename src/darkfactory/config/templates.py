@@ -78,8 +78,9 @@ class Curve(StrictModel):
     """Weighted polynomial, or monotone cubic through the values."""
     order: int = Field(default=3, ge=0, le=8)
     """Order of the polynomial (lowered when there are few masses)."""
-    variable: Literal["mass", "log_mass"] = "mass"
-    """What it is a function of."""
+    variable: Literal["mass", "log_mass", "log_observable"] = "mass"
+    """What it is a function of: the mass, its logarithm, or the logarithm of the root of the observable where the
+    signal peaks (``offset``), which is steep at a threshold."""
 
 
 class WrongPairings(StrictModel):
@@ -90,6 +91,9 @@ class WrongPairings(StrictModel):
     total: Tagged
     """Sum of the observable over an event's candidates, in GeV^2 (three photons: the CM energy squared): wrong
     ones are flat between zero and this less the signal's mass squared."""
+    start: Literal["sigma68", "core"] = "sigma68"
+    """What sets the range of the fit, from each event's candidate nearest to the mass: half of the central 68 %, or the
+    core alone, where radiation makes long tails or the right candidate is missing from many events."""
 
 
 class ShapeConfig(StrictModel):
@@ -165,6 +169,9 @@ class BackgroundSample(StrictModel):
 class PolynomialConfig(StrictModel):
     """Data-driven smooth background of positive Bernstein polynomials."""
 
+    variable: Literal["observable", "root"] = "observable"
+    """Polynomials in the observable, a squared mass, or in its root, where the spectrum is smooth in a mass."""
+
     orders: tuple[int, int] = (2, 5)
     """Lowest and highest order."""
     bias_fraction: float = Field(default=0.2, gt=0)
@@ -218,6 +225,8 @@ class TemplatesConfig(StrictModel):
     """Mass in GeV where the fitted observable changes."""
     regions: tuple[RegionConfig, ...] = Field(min_length=1)
     """The observables fitted."""
+    offset: Tagged | None = None
+    """A signal of mass M peaks at M^2 less this, in GeV^2: 4 m_mu^2 for the square of the reduced mass of two muons."""
     width_hypothesis: str = ""
     """Hypothesis whose samples give the resolution; empty: all points without a width axis."""
     shape: ShapeConfig = ShapeConfig()
@@ -271,6 +280,15 @@ class TemplatesConfig(StrictModel):
         if self.background == "polynomial" and any(r.second_axis for r in self.regions):
             raise ValueError("a polynomial background has one axis; use `background: simulation` for two")
         return self
+
+    @property
+    def shift(self) -> float:
+        """``offset`` as a number, zero without."""
+        return 0.0 if self.offset is None else self.offset.value
+
+    def peak(self, mass: float) -> float:
+        """Where a signal of a mass in GeV peaks in the observable, in GeV^2."""
+        return mass**2 - self.shift
 
     def mass_range(self, region: str) -> tuple[float, float]:
         """Lowest and highest mass of a region, in GeV, with ``switch`` resolved."""

@@ -148,6 +148,9 @@ class Effort:
             return Effort(8, 100_000, 200_000)
         if process.n_final == 3:
             return Effort(3, 10_000, 60_000) if simple else Effort(5, 20_000, 100_000)
+        if simple:
+            # a narrow resonance and its decay: one channel for each line that radiates it
+            return Effort(4, 15_000, 60_000)
         hard = any(pair.pt_min > 0 for pair in process.region.pairs)
         return Effort(12, 40_000, 300_000) if hard else Effort(8, 30_000, 200_000)
 

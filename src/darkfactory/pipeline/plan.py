@@ -14,14 +14,33 @@ from darkfactory.config.points import parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.config.search import SearchConfig
+from darkfactory.config.selection import BeamErrors, TrackErrors
 from darkfactory.core.digest import code_digest
 from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.layout import path
 from darkfactory.store.sources import list_files
 
-__all__ = ["Planner", "stage_code", "tagged"]
+__all__ = ["Planner", "stage_code", "tagged", "with_errors"]
 
 Wildcards = Mapping[str, str]
+
+
+def with_errors(selection: Mapping[str, Any], detector: Mapping[str, Any]) -> dict[str, Any]:
+    """A selection whose fit of tracks to the initial state, if it has one, knows the detector's resolution.
+
+    Example:
+        >>> with_errors({"candidate": "x"}, {})
+        {'candidate': 'x'}
+    """
+    objects = selection.get("objects") or {}
+    fit = objects.get("fit")
+    if fit is None:
+        return dict(selection)
+    own = {
+        "track_errors": {n: detector["tracks"][n] for n in TrackErrors.model_fields},
+        "beam_errors": {n: detector["beams"][n] for n in BeamErrors.model_fields},
+    }
+    return {**selection, "objects": {**objects, "fit": own | {k: v for k, v in fit.items() if v is not None}}}
 
 
 @functools.cache
@@ -193,13 +212,12 @@ class Planner:
     def preselect(self, w: Wildcards) -> dict[str, Any]:
         """Candidates of a sample in a search."""
         config = self._search(w)
-        library = self.campaign.library
-        detector = self.campaign.samples[w["sample"]].detector
+        detector = self.campaign.library.get("detectors", self.campaign.samples[w["sample"]].detector)
         return self._base(w) | {
             "search": w["search"],
             "dataset": w["dataset"],
-            "beams": library.get("detectors", detector)["beams"],
-            "selection": config.selection,
+            "beams": detector["beams"],
+            "selection": with_errors(config.selection, detector),
             "trigger": config.trigger.model_dump(mode="json"),
             "menu": self.menu(config.data.period),
         }

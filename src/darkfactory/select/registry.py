@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from darkfactory.core.errors import ConfigError
-from darkfactory.select import dimuon, ditau, emu, triplet
+from darkfactory.select import dimuon, ditau, emu, fourmuon, triplet
 from darkfactory.select.candidates import Builder, Observable
 
 __all__ = ["CANDIDATES", "OBSERVABLES", "find_candidate", "find_observable"]
@@ -16,6 +16,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
         "dimuon_ditau": ditau.dimuon_ditau,
         "dimuon_recoil": dimuon.dimuon_recoil,
         "emu_recoil": emu.emu_recoil,
+        "four_muon_pairs": fourmuon.four_muon_pairs,
         "photon_triplet": triplet.photon_triplet,
     }
 )
@@ -26,6 +27,7 @@ OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
         "dimuon_ditau": MappingProxyType({o.name: o for o in ditau.OBSERVABLES}),
         "dimuon_recoil": MappingProxyType({o.name: o for o in dimuon.OBSERVABLES}),
         "emu_recoil": MappingProxyType({o.name: o for o in emu.OBSERVABLES}),
+        "four_muon_pairs": MappingProxyType({o.name: o for o in fourmuon.OBSERVABLES}),
         "photon_triplet": MappingProxyType({o.name: o for o in triplet.OBSERVABLES}),
     }
 )

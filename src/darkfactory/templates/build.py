@@ -231,8 +231,9 @@ def _point(
     if config.background == "polynomial":
         parts = [samples[n].nominal for n in sorted(samples) if config.sample(n).role != "peaking"]
         expectation = window.reduce(sum(parts, np.zeros_like(signal.nominal))) * luminosity
-        choice = choose_order(expectation, edges, np.array(window.keep), events, config.polynomial)
-        templates |= _polynomial(choice, edges, window, expectation, events)
+        axis = np.sign(edges) * np.sqrt(np.abs(edges)) if config.polynomial.variable == "root" else edges
+        choice = choose_order(expectation, axis, np.array(window.keep), events, config.polynomial)
+        templates |= _polynomial(choice, axis, window, expectation, events)
     templates = _floored(templates, len(events))
     total = window.reduce(background.total(region, luminosity))
     variance = sum((window.reduce(s.variance) for _, s in sorted(samples.items())), np.zeros_like(total))

@@ -28,6 +28,7 @@ class SmoothCurve:
         low, high: range of the variable.
         numbers: Legendre coefficients on [low, high], or values at the knots.
         knots: values of the variable, for pchip.
+        offset: for ``log_observable``, what is subtracted from the squared mass, in GeV^2.
     """
 
     kind: str
@@ -36,11 +37,12 @@ class SmoothCurve:
     high: float
     numbers: tuple[float, ...]
     knots: tuple[float, ...] = ()
+    offset: float = 0.0
 
     def __call__(self, mass: npt.ArrayLike) -> FloatArray:
         """Value at masses in GeV."""
         m = np.asarray(mass, dtype=float)
-        x = np.log(np.maximum(m, 1e-12)) if self.variable == "log_mass" else m
+        x = _variable(m, self.variable, self.offset)
         x = np.clip(x, self.low, self.high)
         if len(self.numbers) == 1:
             return np.full(x.shape, self.numbers[0])
@@ -58,7 +60,17 @@ class SmoothCurve:
         return cls(**{**value, "numbers": tuple(value["numbers"]), "knots": tuple(value["knots"])})
 
 
-def fit_curve(masses: Sequence[float], values: Sequence[float], errors: Sequence[float], curve: Curve) -> SmoothCurve:
+def _variable(mass: FloatArray, name: str, offset: float) -> FloatArray:
+    if name == "log_mass":
+        return np.asarray(np.log(np.maximum(mass, 1e-12)))
+    if name == "log_observable":
+        return np.asarray(0.5 * np.log(np.maximum(mass**2 - offset, 1e-12)))
+    return mass
+
+
+def fit_curve(
+    masses: Sequence[float], values: Sequence[float], errors: Sequence[float], curve: Curve, offset: float = 0.0
+) -> SmoothCurve:
     """Fit a smooth function of mass to measured values.
 
     A polynomial is a weighted least-squares fit in Legendre polynomials, with weights that fall as 1 / pull^2
@@ -70,6 +82,7 @@ def fit_curve(masses: Sequence[float], values: Sequence[float], errors: Sequence
         values: at the masses.
         errors: one sigma, positive.
         curve: kind, order and variable.
+        offset: of the observable (``log_observable``), in GeV^2.
 
     Raises:
         RunError: no values.
@@ -84,12 +97,12 @@ def fit_curve(masses: Sequence[float], values: Sequence[float], errors: Sequence
     order = np.argsort(masses, kind="stable")
     m = np.asarray(masses, dtype=float)[order]
     y, e = np.asarray(values, dtype=float)[order], np.asarray(errors, dtype=float)[order]
-    x = np.log(m) if curve.variable == "log_mass" else m
+    x = _variable(m, curve.variable, offset)
     low, high = float(x[0]), float(x[-1])
     if len(x) == 1 or high <= low:
-        return SmoothCurve(curve.kind, curve.variable, low, high, (float(np.average(y, weights=e**-2)),))
+        return SmoothCurve(curve.kind, curve.variable, low, high, (float(np.average(y, weights=e**-2)),), (), offset)
     if curve.kind == "pchip":
-        return SmoothCurve("pchip", curve.variable, low, high, tuple(map(float, y)), tuple(map(float, x)))
+        return SmoothCurve("pchip", curve.variable, low, high, tuple(map(float, y)), tuple(map(float, x)), offset)
     degree = min(curve.order, max(len(x) - 2, 1 if len(x) == 2 else 0))
     basis = legendre.legvander(2.0 * (x - low) / (high - low) - 1.0, degree)
     robust = np.ones(len(x))
@@ -100,4 +113,4 @@ def fit_curve(masses: Sequence[float], values: Sequence[float], errors: Sequence
         pull = np.abs(y - basis @ coefficients) / e
         pull /= max(1.0, float(np.median(pull)) / 0.6745)
         robust = np.where(pull > 2.0, (2.0 / np.maximum(pull, 2.0)) ** 2, 1.0)
-    return SmoothCurve("polynomial", curve.variable, low, high, tuple(map(float, coefficients)))
+    return SmoothCurve("polynomial", curve.variable, low, high, tuple(map(float, coefficients)), (), offset)

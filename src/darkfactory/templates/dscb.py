@@ -13,7 +13,7 @@ from scipy.special import erf
 from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import FloatArray
 
-__all__ = ["DscbFit", "DscbShape", "dscb_integral", "dscb_pdf", "fit_dscb", "shape_sigma68", "sigma68"]
+__all__ = ["DscbFit", "DscbShape", "core_width", "dscb_integral", "dscb_pdf", "fit_dscb", "shape_sigma68", "sigma68"]
 
 # Mild log-normal priors keep the tail parameters finite where a sample has no tail events: (mean, spread) of
 # ln(alpha) and ln(n - 1). With many events the likelihood overrides them.
@@ -171,6 +171,34 @@ def sigma68(values: FloatArray, weights: FloatArray) -> tuple[float, float]:
     """
     low, middle, high = _quantiles(values, weights, [0.158655, 0.5, 0.841345])
     return float(middle), float(0.5 * (high - low))
+
+
+def core_width(values: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """Median and width of the core of weighted values that may have long tails.
+
+    Starts from the shortest interval with 38.29 % of the weight (one sigma long for a normal distribution), then takes
+    median and half of the central 68.27 % of what lies within three widths, five times.
+
+    Example:
+        >>> rng = np.random.default_rng(1)
+        >>> x = np.concatenate([rng.normal(4.0, 0.3, 6000), rng.uniform(0.0, 30.0, 4000)])
+        >>> print(*(round(v, 1) for v in core_width(x, np.ones(10000))))
+        4.0 0.3
+    """
+    order = np.argsort(values, kind="stable")
+    x, cumulative = values[order], np.cumsum(weights[order])
+    before = np.concatenate([[0.0], cumulative[:-1]])
+    end = np.searchsorted(cumulative, before + 0.3829 * cumulative[-1])
+    start = np.flatnonzero(end < len(x))
+    lengths = x[end[start]] - x[start]
+    best = int(np.argmin(lengths))
+    centre, width = float(x[start[best]] + 0.5 * lengths[best]), float(lengths[best])
+    for _ in range(5):
+        inside = np.abs(x - centre) <= 3.0 * width
+        if np.count_nonzero(inside) < 3 or width <= 0:
+            break
+        centre, width = sigma68(x[inside], weights[order][inside])
+    return centre, width
 
 
 def _unpack(p: FloatArray) -> DscbShape:

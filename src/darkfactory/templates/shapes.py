@@ -14,7 +14,7 @@ from darkfactory.config.templates import ShapeConfig, TemplatesConfig, WrongPair
 from darkfactory.core.errors import ConfigError, RunError
 from darkfactory.records.histogram import FloatArray
 from darkfactory.templates.curves import SmoothCurve, fit_curve
-from darkfactory.templates.dscb import DscbFit, DscbShape, dscb_integral, fit_dscb, sigma68
+from darkfactory.templates.dscb import DscbFit, DscbShape, core_width, dscb_integral, fit_dscb, sigma68
 from darkfactory.templates.fill import Columns, nuisances, region_mask
 
 __all__ = [
@@ -111,6 +111,7 @@ class RegionShape:
     Attributes:
         fit_range: half range of normalisation, in widths.
         limits: hard limits of the observable.
+        offset: a signal peaks at its squared mass less this, in GeV^2.
         curves: log_width (core), log_sigma68, mean (offset in core widths), the four tails, efficiency, and
             ``factor:<variation>``.
     """
@@ -118,6 +119,7 @@ class RegionShape:
     fit_range: float
     limits: tuple[float, float]
     curves: Mapping[str, SmoothCurve]
+    offset: float = 0.0
 
     def width(self, mass: float) -> float:
         """Half of the central 68 % interval of the observable, in GeV^2."""
@@ -132,7 +134,7 @@ class RegionShape:
         c = {k: float(v(mass)) for k, v in self.curves.items()}
         sigma = float(np.exp(c["log_width"]))
         tails = {t: float(np.exp(c[t])) + (1.05 if t.startswith("n") else 0.0) for t in _TAILS}
-        return DscbShape(mass**2 + c["mean"] * sigma, sigma, **tails)
+        return DscbShape(mass**2 - self.offset + c["mean"] * sigma, sigma, **tails)
 
     def efficiency(self, mass: float) -> float:
         """Candidates in the range of normalisation per produced event."""
@@ -203,6 +205,7 @@ class ShapeModel:
                     "fit_range": r.fit_range,
                     "limits": list(r.limits),
                     "curves": {n: c.to_dict() for n, c in r.curves.items()},
+                    "offset": r.offset,
                 }
                 for k, r in self.regions.items()
             },
@@ -219,6 +222,7 @@ class ShapeModel:
                 float(r["fit_range"]),
                 (float(r["limits"][0]), float(r["limits"][1])),
                 {n: SmoothCurve.from_dict(c) for n, c in r["curves"].items()},
+                float(r["offset"]),
             )
             for k, r in value["regions"].items()
         }
@@ -262,7 +266,8 @@ def measure_signal(
     if squares > 0 and float(weights.sum()) ** 2 / squares >= config.shape.min_events * candidates:
         options: dict[str, Any] = {"half_range": config.shape.fit_range, "limits": region.observable_range}
         if config.shape.wrong_pairings is not None:
-            options |= _wrong_pairings(point, columns, keep, values, weights, config.shape.wrong_pairings)
+            peak = config.peak(point.mass)
+            options |= _wrong_pairings(peak, point, columns, keep, values, weights, config.shape.wrong_pairings)
         fit = fit_dscb(values, weights, **options)
     low, high = (fit.low, fit.high) if fit is not None and config.signal == "parametric" else region.observable_range
     inside = (values >= low) & (values <= high)
@@ -284,6 +289,7 @@ def measure_signal(
 
 
 def _wrong_pairings(
+    peak: float,
     point: TemplatePoint,
     columns: Columns,
     keep: npt.NDArray[np.bool_],
@@ -297,14 +303,13 @@ def _wrong_pairings(
     """
     if "event_id" not in columns:
         raise RunError(f"signal {point.key}: pairings need the column 'event_id'; columns are {sorted(columns)}")
-    m2 = point.mass**2
     event = np.asarray(columns["event_id"])[keep]
-    order = np.lexsort((np.abs(values - m2), event))
+    order = np.lexsort((np.abs(values - peak), event))
     _, first = np.unique(event[order], return_index=True)
     nearest = order[first]
-    top = wrong.total.value - m2
+    top = wrong.total.value - peak
     return {
-        "start": sigma68(values[nearest], weights[nearest]),
+        "start": (core_width if wrong.start == "core" else sigma68)(values[nearest], weights[nearest]),
         "flat": (wrong.per_event / max(top, 1e-3), 0.0, top),
     }
 
@@ -317,14 +322,14 @@ def interpolate_shape(fits: Sequence[tuple[float, DscbFit]], mass: float, config
         mass: in GeV.
         config: curves to use.
     """
-    return RegionShape(config.fit_range, (-np.inf, np.inf), _shape_curves(fits, config)).shape(mass)
+    return RegionShape(config.fit_range, (-np.inf, np.inf), _shape_curves(fits, config, 0.0)).shape(mass)
 
 
 # no fitted parameter is better known than this: the misfit of a curve
 _FLOOR = {"log_width": 0.003, "mean": 0.003, "tail": 0.02}
 
 
-def _shape_curves(fits: Sequence[tuple[float, DscbFit]], config: ShapeConfig) -> dict[str, SmoothCurve]:
+def _shape_curves(fits: Sequence[tuple[float, DscbFit]], config: ShapeConfig, shift: float) -> dict[str, SmoothCurve]:
     """Curves of all shape parameters.
 
     The parameters of one fit are correlated, tails most of all, and made smooth one by one they would no longer
@@ -337,7 +342,7 @@ def _shape_curves(fits: Sequence[tuple[float, DscbFit]], config: ShapeConfig) ->
     curves: dict[str, SmoothCurve] = {}
     for i, tail in ((3, "n_l"), (5, "n_r"), (2, "alpha_l"), (4, "alpha_r")):
         errors = [float(np.hypot(np.sqrt(c[i, i]), _FLOOR["tail"])) for c in covariances]
-        curves[tail] = fit_curve(masses, values[:, i].tolist(), errors, config.tails)
+        curves[tail] = fit_curve(masses, values[:, i].tolist(), errors, config.tails, shift)
         target = curves[tail](masses)
         for row, c, wanted in zip(values, covariances, target, strict=True):
             error = np.sqrt(c[i, i])
@@ -350,17 +355,18 @@ def _shape_curves(fits: Sequence[tuple[float, DscbFit]], config: ShapeConfig) ->
             c[i, i] = 1e-12
     sigma = np.exp(values[:, 1])
     width_errors = [float(np.hypot(np.sqrt(max(c[1, 1], 0.0)), _FLOOR["log_width"])) for c in covariances]
-    curves["log_width"] = fit_curve(masses, values[:, 1].tolist(), width_errors, config.width)
-    offsets = (values[:, 0] - np.square(masses)) / sigma
+    curves["log_width"] = fit_curve(masses, values[:, 1].tolist(), width_errors, config.width, shift)
+    offsets = (values[:, 0] - np.square(masses) + shift) / sigma
     offset_errors = [
         float(np.hypot(np.sqrt(max(c[0, 0], 0.0)) / s, _FLOOR["mean"])) for c, s in zip(covariances, sigma, strict=True)
     ]
-    curves["mean"] = fit_curve(masses, offsets.tolist(), offset_errors, config.mean)
+    curves["mean"] = fit_curve(masses, offsets.tolist(), offset_errors, config.mean, shift)
     curves["log_sigma68"] = fit_curve(
         masses,
         [float(np.log(f.sigma68)) for _, f in fits],
         [float(np.hypot(1.1 / np.sqrt(f.effective_events), _FLOOR["log_width"])) for _, f in fits],
         config.width,
+        shift,
     )
     return curves
 
@@ -388,13 +394,14 @@ def build_shape_model(measurements: Sequence[SignalMeasurement], config: Templat
             ]
             if not found:
                 continue
-            curves = _shape_curves([(m.mass, m.fit) for m in found if m.fit is not None], config.shape)
+            curves = _shape_curves([(m.mass, m.fit) for m in found if m.fit is not None], config.shape, config.shift)
             masses = [m.mass for m in found]
             curves["efficiency"] = fit_curve(
                 masses,
                 [m.efficiency for m in found],
                 [max(m.efficiency_error, 1e-9) for m in found],
                 config.shape.efficiency,
+                config.shift,
             )
             for name in sorted(found[0].factors):
                 curves[f"factor:{name}"] = fit_curve(
@@ -402,9 +409,10 @@ def build_shape_model(measurements: Sequence[SignalMeasurement], config: Templat
                     [m.factors.get(name, 1.0) for m in found],
                     [1.0 / np.sqrt(m.effective_events) for m in found],
                     config.shape.mean,
+                    config.shift,
                 )
             key = f"{hypothesis}/{region.name}"
-            regions[key] = RegionShape(config.shape.fit_range, region.observable_range, curves)
+            regions[key] = RegionShape(config.shape.fit_range, region.observable_range, curves, config.shift)
             if region.name not in resolution or hypothesis == config.width_hypothesis:
                 resolution[region.name] = key
         if region.name not in resolution:
