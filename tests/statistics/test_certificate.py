@@ -81,7 +81,7 @@ def test_a_compiler_bug_is_caught_by_pyhf_s_gradient(monkeypatch: pytest.MonkeyP
     assert certificate["possible_gain"] > 1e-6
     # and the number that is written is stock pyhf's, which knows nothing of our compiler
     item = WorkspaceInput("m0p50000", "alp", {"mass_gev": 0.5}, spec)
-    record = compute_limits([item], StatisticsConfig(cls=(0.95,)))[0]
+    record = compute_limits([item], StatisticsConfig(cls=(0.95,), method="asymptotic"))[0]
     assert record.status == "ok"
     assert record.observed == pytest.approx(honest.observed, rel=1e-6)
     assert "stock pyhf" in record.certificate["confirmed_by"]
@@ -91,7 +91,7 @@ def test_a_compiler_bug_is_caught_by_pyhf_s_gradient(monkeypatch: pytest.MonkeyP
 def test_without_fallback_a_failed_certificate_publishes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = counting_window(15, 10.0, 0.3, signal=3.0, signal_error=0.1)
     leak(monkeypatch)
-    config = StatisticsConfig(cls=(0.95,), certificate=CertificateConfig(fallback=False))
+    config = StatisticsConfig(cls=(0.95,), method="asymptotic", certificate=CertificateConfig(fallback=False))
     record = compute_limits([WorkspaceInput("m0p50000", "alp", {"mass_gev": 0.5}, spec)], config)[0]
     assert record.status == "fit_failed"
     assert record.observed is None

@@ -6,6 +6,7 @@ over the constraints of the nuisance parameters (Cousins and Highland, NIM A 320
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ def is_counting(m: Batch) -> bool:
     return len(s.blocks) == 1 and s.blocks[0].nbins == 1 and not any(loose)
 
 
+@functools.cache
 def _quantiles(points: int, dimension: int) -> FloatArray:
     """Equally weighted points of the unit cube, (points, dimension): midpoints in one dimension, Sobol' beyond."""
     if dimension == 0:
@@ -64,7 +66,9 @@ def _quantiles(points: int, dimension: int) -> FloatArray:
         return ((np.arange(points) + 0.5) / points)[:, None]
     power = points.bit_length() - 1
     cube = qmc.Sobol(dimension, scramble=False).random_base2(power)
-    return np.asarray((cube + 0.5 / points) % 1.0)
+    found = np.asarray((cube + 0.5 / points) % 1.0)
+    found.flags.writeable = False
+    return found
 
 
 def counting_rates(m: Batch, points: int = 4096) -> CountingRates:

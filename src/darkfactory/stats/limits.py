@@ -196,9 +196,10 @@ def choose_method(batch: Batch | None, background: float, config: StatisticsConf
         raise InputError(f"statistics.method is toys, but only stock pyhf takes the workspace of {where}")
     if config.method != "auto":
         return config.method
-    if background >= config.few_events or batch is None:
-        return "asymptotic"
-    return "exact" if counting else "toys"
+    # counting is exact at any expectation: it costs nothing, and asymptotic limits cover too little still at ten events
+    if counting:
+        return "exact"
+    return "asymptotic" if background >= config.few_events or batch is None else "toys"
 
 
 def _band(values: Sequence[float], scale: float) -> Band:

@@ -15,7 +15,7 @@ from darkfactory.config.statistics import StatisticsConfig
         ({"cls": [0.9, 0.9]}, "repeats a level"),
         ({"cls": [0.05]}, "greater than 0.5"),
         ({"quadrature": 1000}, "no power of two"),
-        ({"few_events": 20.0}, "is below few_events 20.0"),
+        ({"few_events": 40.0}, "is below few_events 40.0"),
         ({"level": 0.9}, "Extra inputs"),
     ],
 )
@@ -26,6 +26,6 @@ def test_bad_sections(settings: dict, match: str) -> None:
 
 def test_defaults_are_the_design_s() -> None:
     config = StatisticsConfig()
-    assert config.few_events == 3.0
+    assert config.few_events == 10.0
     assert config.certificate.tolerance == 1e-6
     assert config.certificate.stock_fraction == 0.01
