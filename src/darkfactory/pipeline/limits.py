@@ -10,7 +10,7 @@ from darkfactory.config.points import axis_columns, point_columns
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
-from darkfactory.pipeline.parts import Progress
+from darkfactory.pipeline.parts import Progress, forget, recalled
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
 
@@ -113,7 +113,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     stored = read_json(request.input("workspace"))
     keys = list(stored["points"])
     groups = [keys[i : i + _POINTS_A_TASK] for i in range(0, len(keys), _POINTS_A_TASK)]
-    tasks = [("darkfactory.pipeline.limits:limits_of", (request.to_dict(), group)) for group in groups]
+    tasks = recalled(request, "darkfactory.pipeline.limits:limits_of", [[group] for group in groups], "limits")
     what = f"limits {spec['search']}/{spec['dataset']}"
     made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} groups of points"))
     value = {
@@ -122,3 +122,4 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
         "provenance": provenance(request),
     }
     write_json(request.output("limits"), value)
+    forget(request, "limits")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +16,7 @@ from darkfactory.execute.backends import Backend, invoke
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.records.manifest import Manifest, Part
 
-__all__ = ["Progress", "input_items", "read_manifest", "run_parts", "work_part"]
+__all__ = ["Progress", "forget", "input_items", "read_manifest", "recall", "recalled", "run_parts", "work_part"]
 
 Progress = Callable[[str], None]
 
@@ -78,6 +80,52 @@ def run_parts(
             file.unlink()
             file.with_suffix(".json").unlink(missing_ok=True)
     return manifest
+
+
+def recall(call: str, request: Mapping[str, Any], args: Sequence[Any], output: str, stamp: str) -> Any:
+    """JSON-like result of ``call(request, *args)``, from the ledger if an earlier run got that far.
+
+    Args:
+        call: ``module:function`` of the stage.
+        request: the job.
+        args: JSON-like arguments.
+        output: the output beside which the ledger lies.
+        stamp: digest of the inputs, see :func:`recalled`.
+    """
+    job = Request.from_dict(request)
+    folder = job.output(output).with_suffix(".parts")
+    file = folder / f"{digest_value([job.key, call, args, stamp])}.json"
+    if file.exists():
+        return read_json(file)
+    value = invoke(call, (request, *args))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(file, value)
+    return value
+
+
+def recalled(
+    request: Request, call: str, arguments: Sequence[Sequence[Any]], output: str
+) -> list[tuple[str, tuple[Any, ...]]]:
+    """Tasks whose results outlive a killed run; :func:`forget` them once the output is written.
+
+    Args:
+        request: the job; the bytes of all its inputs belong to the key of a result.
+        call: ``module:function``, called with the request and one of ``arguments``; its value is JSON-like.
+        arguments: JSON-like, one sequence a task.
+        output: the output beside which the ledger lies.
+    """
+    h = hashlib.sha256()
+    for name in sorted(request.inputs):
+        for path in request.input_list(name):
+            h.update(hashlib.sha256(path.read_bytes()).digest())
+    plain = request.to_dict()
+    what = "darkfactory.pipeline.parts:recall"
+    return [(what, (call, plain, list(args), output, h.hexdigest()[:16])) for args in arguments]
+
+
+def forget(request: Request, output: str) -> None:
+    """Remove the ledger of :func:`recall`: the output holds everything."""
+    shutil.rmtree(request.output(output).with_suffix(".parts"), ignore_errors=True)
 
 
 def input_items(manifest_path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ the same bits alone and in any batch.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from dataclasses import dataclass
 from typing import Literal
@@ -379,10 +378,11 @@ def _fit_compiled(
     sets: IntArray | None,
 ) -> Fit:
     # here, since importing Numba takes time and it is optional
-    compiled = importlib.import_module("darkfactory.stats.compiled")
+    from darkfactory.stats.compiled import minimise
+
     everything: IntArray = np.arange(len(theta))
     free, lo, hi = np.ascontiguousarray(free), np.ascontiguousarray(lo), np.ascontiguousarray(hi)
-    value, gammas, slope, tangent, curvature, converged, decrement, iterations = compiled.minimise(
+    value, gammas, slope, tangent, curvature, converged, decrement, iterations = minimise(
         m, data, theta, free, lo, hi, tolerance=tolerance, max_iterations=max_iterations,
         windows=everything if windows is None else windows, sets=everything if sets is None else sets,
     )  # fmt: skip
