@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,35 +109,35 @@ class CompiledModel:
             start += nbins
         return Data(tuple(blocks), aux[self.explicit][None])
 
+    @staticmethod
+    def _bounded(block: BlockArrays, gamma: tuple[int, int] | None, low: FloatArray, high: FloatArray) -> BlockArrays:
+        """A channel with the bounds that pyhf was given for its per-bin factors."""
+        if gamma is None:
+            return block
+        g_lo, g_hi = low[slice(*gamma)][None], high[slice(*gamma)][None]
+        if np.array_equal(g_lo, block.g_lo) and np.array_equal(g_hi, block.g_hi):
+            return block
+        return replace(block, g_lo=g_lo, g_hi=g_hi)
+
     def minimum(
         self, values: FloatArray, start: FloatArray, lo: FloatArray, hi: FloatArray, fixed: np.ndarray, **options: Any
     ) -> tuple[FloatArray, Fit]:
         """Minimise for pyhf's vectors of data, start, bounds and fixed flags; parameters in pyhf's order."""
         low = np.where(fixed, start, lo)
         high = np.where(fixed, start, hi)
-        blocks = []
-        for block, gamma in zip(self.batch.blocks, self.gammas, strict=True):
-            if gamma is None:
-                blocks.append(block)
-                continue
-            part = slice(*gamma)
-            blocks.append(
-                BlockArrays(
-                    block.nominal, block.up, block.dn, block.g_width, low[part][None], high[part][None],
-                    start[part][None],
-                )
-            )  # fmt: skip
-        batch = Batch(
-            **{
-                **{k: getattr(self.batch, k) for k in ("structure", "coef", "log_hi", "log_lo", "init", "width")},
-                "lo": low[self.explicit][None],
-                "hi": high[self.explicit][None],
-                "fixed": fixed[self.explicit][None],
-                "blocks": tuple(blocks),
-                "observed": self.batch.observed,
-            }
+        blocks = tuple(self._bounded(b, g, low, high) for b, g in zip(self.batch.blocks, self.gammas, strict=True))
+        # the stack as compiled keeps its flat form from fit to fit
+        same = all(new is old for new, old in zip(blocks, self.batch.blocks, strict=True))
+        batch = self.batch if same else replace(self.batch, blocks=blocks)
+        result = fit(
+            batch,
+            self.data(values),
+            start[self.explicit][None],
+            ~fixed[self.explicit][None],
+            lo=low[self.explicit][None],
+            hi=high[self.explicit][None],
+            **options,
         )
-        result = fit(batch, self.data(values), start[self.explicit][None], ~batch.fixed, **options)
         pars = start.copy()
         pars[self.explicit] = result.theta[0]
         for gamma, best in zip(self.gammas, result.gammas, strict=True):
