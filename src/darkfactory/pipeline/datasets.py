@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from darkfactory.config.points import further_axes
 from darkfactory.core.files import atomic_path, read_json
@@ -17,7 +18,7 @@ from darkfactory.report.page import FigureEntry, Section
 from darkfactory.report.style import style
 from darkfactory.store.tables import read_csv
 
-__all__ = ["MassRow", "background_per_fb", "compare_section", "mass_rows", "table_rows"]
+__all__ = ["MassRow", "background_per_fb", "compare_section", "counting_limit", "mass_rows", "table_rows"]
 
 _TABLE_MASSES = 10
 _WIDTHS = 2.0
@@ -35,6 +36,7 @@ class MassRow:
         efficiency: product of both.
         background: expected background within two widths of the mass, in fb (events per 1/fb).
         leading: sample with the largest part of it.
+        counting: what a mere count within these two widths would limit, in fb (:func:`counting_limit`).
         limit: expected limit, None where there is none.
         unit: of the limit.
     """
@@ -47,6 +49,7 @@ class MassRow:
     efficiency: float
     background: float | None
     leading: str
+    counting: float | None
     limit: float | None
     unit: str
 
@@ -78,8 +81,30 @@ def background_per_fb(
     return found
 
 
+def counting_limit(background: float, efficiency: float, luminosity_fb: float, cl: float) -> float | None:
+    """Median CLs limit of a count with many events and no uncertainties, z sqrt(b L) / (efficiency L), in fb.
+
+    Neither the size of simulated samples nor systematic uncertainties enter, so that datasets can be compared.
+
+    Args:
+        background: in fb.
+        efficiency: of the signal; 1 where it is part of what is limited.
+        luminosity_fb: in 1/fb.
+        cl: confidence level; z is the normal quantile of (1 + cl) / 2 (Cowan et al., Eur. Phys. J. C 71, 1554,
+            eq. 89, with CLs).
+
+    Example:
+        >>> print(round(counting_limit(4.0, 0.5, 100.0, 0.90), 4))
+        0.6579
+    """
+    if efficiency <= 0:
+        return None
+    return float(ndtri(0.5 * (1 + cl)) * np.sqrt(background * luminosity_fb) / (efficiency * luminosity_fb))
+
+
 def mass_rows(
     dataset: str,
+    luminosity_fb: float,
     efficiencies: Sequence[Mapping[str, Any]],
     limits: Sequence[Mapping[str, Any]],
     model: Mapping[str, Any],
@@ -88,22 +113,27 @@ def mass_rows(
 
     Args:
         dataset: its name.
+        luminosity_fb: its luminosity in 1/fb.
         efficiencies: rows of efficiency.csv.
         limits: rows of limits.csv; of several levels the first counts.
         model: record of the stage ``templates``.
     """
-    expected: dict[tuple[str, str], tuple[float | None, str]] = {}
+    expected: dict[tuple[str, str], Mapping[str, Any]] = {}
     for r in limits:
-        expected.setdefault((r["hypothesis"], r["point"]), (r["expected"], r["unit"]))
+        expected.setdefault((r["hypothesis"], r["point"]), r)
     rows = []
     for r in efficiencies:
         if further_axes(r["point"], ("mass",)):
             continue
         mass, trigger, total = float(r["mass_gev"]), r["trigger_efficiency"], float(r["efficiency"])
-        limit, unit = expected.get((r["hypothesis"], r["point"]), (None, ""))
+        limit = expected.get((r["hypothesis"], r["point"]))
         background: dict[str, float] = {}
         if r["region"] and r["resolution"]:
             background = background_per_fb(model, r["region"], mass, float(r["resolution"]))
+        counting = None
+        if limit is not None and background:
+            counted = 1.0 if limit["quantity"] == "efficiency_times_cross_section" else total
+            counting = counting_limit(sum(background.values()), counted, luminosity_fb, float(limit["cl"]))
         rows.append(
             MassRow(
                 dataset,
@@ -114,8 +144,9 @@ def mass_rows(
                 total,
                 sum(background.values()) if background else None,
                 max(background, key=lambda n: background[n]) if background else "",
-                limit,
-                unit,
+                counting,
+                None if limit is None else limit["expected"],
+                "" if limit is None else limit["unit"],
             )
         )
     return sorted(rows, key=lambda r: (r.hypothesis, r.mass))
@@ -140,6 +171,7 @@ def table_rows(rows: Sequence[MassRow], largest: int = _TABLE_MASSES) -> list[di
             "total efficiency": r.efficiency,
             "background within two widths [per /fb]": r.background,
             "most of it": r.leading,
+            "count without uncertainties [fb]": r.counting,
             f"expected limit [{r.unit or 'none'}]": r.limit,
         }
         for key in chosen
@@ -161,21 +193,21 @@ def _curves(rows: Sequence[MassRow], name: str, log: bool) -> list[Curve]:
     return found
 
 
-def compare_section(base: Path, folder: Path, search: str, datasets: Sequence[str], data: str) -> Section | None:
+def compare_section(base: Path, folder: Path, search: str, datasets: Mapping[str, float], data: str) -> Section | None:
     """Figures and table of a search's datasets; None where no mass can be shown.
 
     Args:
         base: folder of the campaign's results.
         folder: where the figures go, beside the page.
         search: name.
-        datasets: names, two or more.
+        datasets: names of two or more, with their luminosities in 1/fb.
         data: kind of data.
     """
     rows: list[MassRow] = []
-    for dataset in datasets:
+    for dataset, luminosity in datasets.items():
         at = base / search / dataset
         model = read_json(at / "templates" / "model.json")
-        rows += mass_rows(dataset, read_csv(at / "efficiency.csv"), read_csv(at / "limits.csv"), model)
+        rows += mass_rows(dataset, luminosity, read_csv(at / "efficiency.csv"), read_csv(at / "limits.csv"), model)
     if not rows:
         return None
     unit = next((r.unit for r in rows if r.unit), "")
@@ -183,6 +215,7 @@ def compare_section(base: Path, folder: Path, search: str, datasets: Sequence[st
         ("trigger", "trigger efficiency of what is selected", False),
         ("efficiency", "total efficiency", False),
         ("background", "background within two widths [events per /fb]", True),
+        ("counting", "median limit of a count without uncertainties [fb]", True),
         ("limit", f"expected limit [{unit}]", True),
     )
     figures = []
@@ -194,7 +227,10 @@ def compare_section(base: Path, folder: Path, search: str, datasets: Sequence[st
                 with atomic_path(file) as tmp:
                     figure.savefig(tmp, format="png")
                 figures.append(FigureEntry(file.name, f"{text[0].upper()}{text[1:]} by mass, {' and '.join(datasets)}"))
-    note = "Simulated signal and expected background; what differs between the datasets is in the columns of the table."
+    note = (
+        "The count within two widths takes efficiency, background and luminosity alone; the expected limits also feel "
+        "uncertainties and the size of the simulated samples."
+    )
     return Section(
         f"datasets-{search}", f"{search}: the datasets side by side", [note], figures,
         {"By mass": table_rows(rows)},

@@ -129,9 +129,9 @@ def _rates(path: Path, folder: Path) -> Section:
 
 def _comparisons(job: Request, folder: Path) -> list[Section]:
     """One section for each search with several datasets."""
-    datasets: dict[str, list[str]] = {}
+    datasets: dict[str, dict[str, float]] = {}
     for entry in job.spec["searches"]:
-        datasets.setdefault(entry["search"], []).append(entry["dataset"])
+        datasets.setdefault(entry["search"], {})[entry["dataset"]] = entry["luminosity_fb"]
     base = job.output("manifest").parent
     made = [
         compare_section(base, folder, search, names, job.spec["data"])

@@ -31,7 +31,10 @@ def efficiency(point: str, mass: float, total: float, trigger: float | None, **m
 
 
 def limit(point: str, expected: float | None, cl: float = 0.9) -> dict[str, Any]:
-    return {"hypothesis": "zprime", "point": point, "expected": expected, "unit": "fb", "cl": cl}
+    return {
+        "hypothesis": "zprime", "point": point, "expected": expected, "unit": "fb", "cl": cl,
+        "quantity": "cross_section",
+    }  # fmt: skip
 
 
 def test_background_counts_bins_in_proportion() -> None:
@@ -46,6 +49,7 @@ def test_background_counts_bins_in_proportion() -> None:
 def test_rows_of_a_dataset() -> None:
     rows = mass_rows(
         "belle_977fb",
+        100.0,
         [
             efficiency("m2p00000", 2.0, 0.1, 0.5),
             efficiency("m1p00000", 1.0, 0.0, 0.0, region=None, resolution=None),
@@ -61,6 +65,11 @@ def test_rows_of_a_dataset() -> None:
     assert full.background == pytest.approx(8.0)
     # of several levels the first
     assert full.limit == 3.0
+    # 800 events are expected: 1.645 standard deviations of them, over the efficiency and the luminosity
+    assert full.counting == pytest.approx(1.64485 * 800**0.5 / (0.1 * 100), rel=1e-4)
+    of_count = limit("m2p00000", 3.0) | {"quantity": "efficiency_times_cross_section"}
+    (row,) = mass_rows("belle_977fb", 100.0, [efficiency("m2p00000", 2.0, 0.1, 0.5)], [of_count], MODEL)
+    assert row.counting == pytest.approx(0.1 * full.counting)
 
 
 def test_the_table_takes_masses_that_all_datasets_have() -> None:
@@ -69,6 +78,7 @@ def test_the_table_takes_masses_that_all_datasets_have() -> None:
     for dataset, offset in (("a", 0), ("b", 1)):
         rows += mass_rows(
             dataset,
+            1.0,
             [efficiency(f"m{m:.5f}".replace(".", "p"), m, 0.1, 0.5) for m in masses[offset:]],
             [],
             MODEL,
@@ -88,12 +98,12 @@ def test_a_section_from_files(tmp_path: Path) -> None:
         write_json(base / "templates" / "model.json", MODEL)
     report = tmp_path / "report"
     report.mkdir()
-    names = ["belle2_80fb", "belle_977fb"]
+    names = {"belle2_80fb": 79.7, "belle_977fb": 977.0}
     section = compare_section(tmp_path, report, "zprime_invisible", names, "pseudo")
     assert section is not None
     assert len(section.tables["By mass"]) == 2
     assert [f.path for f in section.figures] == [
-        f"datasets_zprime_invisible_{n}.png" for n in ("trigger", "efficiency", "background", "limit")
+        f"datasets_zprime_invisible_{n}.png" for n in ("trigger", "efficiency", "background", "counting", "limit")
     ]
     for f in section.figures:
         assert (report / f.path).read_bytes().startswith(b"\x89PNG")
