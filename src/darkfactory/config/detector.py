@@ -416,6 +416,9 @@ class SimulateOptions(StrictModel):
     """Particles above this laboratory energy are forced."""
     beam_background: str | None = None
     """Name of a level in the detector's ``beam_background.clusters_per_event``; absent: its first."""
+    klm_photon_veto: Tagged | None = None
+    """Probability that a photon which the calorimeter lost gives a neutral muon-system cluster, instead of the
+    detector's; its range is the nuisance ``klm_veto``, for searches that cut on such clusters."""
     track_resolution_scale: float = Field(default=1.0, gt=0)
     """Factor on momentum, angle and impact-parameter resolutions of tracks."""
     track_momentum_scale: float = Field(default=1.0, gt=0)

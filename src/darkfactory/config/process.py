@@ -11,16 +11,18 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from darkfactory.config.base import StrictModel, Tagged
+from darkfactory.config.base import Source, StrictModel, Tagged
 
 __all__ = [
     "BiasConfig",
     "DecayConfig",
     "DecayLengthConfig",
     "DecayMode",
+    "DepositLaw",
     "IsrConfig",
     "LegCut",
     "PairCut",
+    "ParametricConfig",
     "ProcessConfig",
     "ProcessCuts",
     "RouletteConfig",
@@ -89,6 +91,8 @@ class BiasConfig(StrictModel):
     polar angle in the laboratory in degrees."""
     legs: tuple[str, ...] = Field(min_length=1, max_length=2)
     """Names of the legs."""
+    number: int = Field(default=1, ge=1)
+    """For observables of one leg: which one of that name."""
     points: tuple[tuple[float, float], ...] = Field(min_length=2)
     """Pairs (observable, bias): linear between points in the observable and the logarithm of the bias, constant
     outside."""
@@ -103,6 +107,10 @@ class BiasConfig(StrictModel):
         needed = 1 if self.observable in ("e_leg", "cos_leg", "theta_lab_leg") else 2
         if len(self.legs) != needed:
             raise ValueError(f"legs: {self.observable} needs {needed} of them, not {list(self.legs)}")
+        if self.number > 1 and needed > 1:
+            raise ValueError(
+                f"number: {self.observable} is of two legs; a name given twice is the first and the second"
+            )
         return self
 
 
@@ -234,6 +242,60 @@ class TauDecayConfig(StrictModel):
     """Those of the other; which of them is the tau- is open."""
 
 
+class DepositLaw(StrictModel):
+    """A distribution; numbers that it does not use are left out."""
+
+    law: Literal["power", "exponential", "uniform", "sine_power"]
+    """``power``: x^-a; ``exponential``: exp(-x/a); ``uniform``; ``sine_power``: abs(sin x)^a, x in radians."""
+    low: float
+    """Lower end."""
+    high: float
+    """Upper end."""
+    parameter: Tagged | None = None
+    """The a of the law."""
+    source: Source
+    """Where the law comes from."""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _valid(self) -> DepositLaw:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
+        if (self.law == "uniform") != (self.parameter is None):
+            raise ValueError(f"law {self.law!r}: `uniform` has no parameter, the others need one")
+        if self.parameter is not None and not self.parameter.value > 0:
+            raise ValueError(f"parameter {self.parameter.value:g} must be positive")
+        if self.law == "power" and not self.low > 0:
+            raise ValueError(f"low {self.low:g}: a power law starts above 0")
+        return self
+
+
+class ParametricConfig(StrictModel):
+    """Events of a single calorimeter shower that nothing calculates: cosmic rays, beam background."""
+
+    rate_hz: Tagged
+    """Rate of such showers within the ends of the laws, in Hz."""
+    luminosity_1e34: Tagged
+    """Mean luminosity while data are taken, 1e34/cm^2/s: the rate over it is the cross-section that stands for it."""
+    energy: DepositLaw
+    """Of the energy, GeV."""
+    azimuth: DepositLaw
+    """Of the azimuth, rad."""
+    z: DepositLaw
+    """Of the place along the detector's axis, cm, on a cylinder of ``radius_cm``."""
+    radius_cm: Tagged
+    """Radius of the calorimeter's barrel."""
+    time: DepositLaw
+    """Of the time, ns."""
+    photon_like: Tagged
+    """Probability of a photon's shower shape."""
+
+    @property
+    def sigma_fb(self) -> float:
+        """The cross-section that stands for the rate, in fb: 1e34/cm^2/s is 1e-5/fb/s."""
+        return self.rate_hz.value / (self.luminosity_1e34.value * 1e-5)
+
+
 class ProcessConfig(StrictModel):
     """One process of the registry."""
 
@@ -241,8 +303,8 @@ class ProcessConfig(StrictModel):
     """Name of the file."""
     description: str = ""
     """What it is, and what it leaves out."""
-    engine: Literal["tree", "pythia"] = "tree"
-    """Our tree-level amplitudes, or Pythia for hadronic final states."""
+    engine: Literal["tree", "pythia", "parametric"] = "tree"
+    """Our tree-level amplitudes, Pythia for hadronic final states, or laws for showers that nothing calculates."""
     model: str = "dark_qed"
     """Name of a file in config/models."""
     initial: tuple[str, str] = ("e-", "e+")
@@ -281,6 +343,8 @@ class ProcessConfig(StrictModel):
     """Acceptance-rejection."""
     pythia: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Settings of the Pythia engine."""
+    parametric: ParametricConfig | None = None
+    """Laws of the parametric engine."""
 
     @model_validator(mode="after")
     def _complete(self) -> ProcessConfig:
@@ -288,12 +352,17 @@ class ProcessConfig(StrictModel):
             raise ValueError("final: the tree engine needs two or more products")
         if self.engine == "pythia" and self.normalisation is None:
             raise ValueError("normalisation: the Pythia engine takes its cross-section from here")
-        if self.engine == "pythia" and (self.bias or self.roulette):
-            raise ValueError("bias, roulette: the tree engine has them, the Pythia engine has not")
+        if self.engine != "tree" and (self.bias or self.roulette):
+            raise ValueError(f"bias, roulette: the tree engine has them, engine {self.engine!r} has not")
+        if (self.engine == "parametric") != (self.parametric is not None):
+            raise ValueError("parametric: the laws of `engine: parametric`, which needs them; other engines have none")
         names = set(self.final)
         asked = [c.leg for c in self.cuts.legs] + [n for c in self.cuts.pairs for n in c.legs]
         asked += [n for b in self.bias for n in b.legs]
         asked += [self.wide] if self.wide else []
+        for b in self.bias:
+            if b.number > max(self.final.count(b.legs[0]), 1):
+                raise ValueError(f"bias: there is no {b.legs[0]} number {b.number} in final {list(self.final)}")
         unknown = sorted(set(asked) - names)
         if self.engine == "tree" and unknown:
             raise ValueError(f"legs {unknown} are cut on or biased but not in final {list(self.final)}")

@@ -52,6 +52,21 @@ class SecondAxis(StrictModel):
         return self
 
 
+class SmoothingConfig(StrictModel):
+    """Smoothing of simulated templates with few events."""
+
+    method: Literal["none", "kernel", "spline"] = "kernel"
+    """kernel: adaptive Gaussian kernel; spline: log-spline over the whole range (for smooth continua)."""
+    target_events: float = Field(default=100.0, gt=0)
+    """kernel: the smallest bandwidth with this many effective events is used, bin by bin."""
+    bandwidths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    """kernel: bandwidths tried, in signal widths."""
+    breaks: tuple[float, ...] = ()
+    """kernel: values of the observable, in GeV^2, where a cut makes a step; nothing is smeared across."""
+    knot_spacing: float = Field(default=12.0, gt=1)
+    """spline: distance of knots in signal widths; longer than any structure that a signal could be taken for."""
+
+
 class RegionConfig(StrictModel):
     """Masses fitted in one observable, with one set of last cuts."""
 
@@ -67,6 +82,10 @@ class RegionConfig(StrictModel):
     """For two-dimensional fits."""
     cuts: tuple[ColumnCut, ...] = ()
     """Last cuts of this region (a photon threshold that depends on the mass tested)."""
+    background: Literal["polynomial", "simulation"] | None = None
+    """How backgrounds are modelled in this region, if not as in the search's other ones."""
+    smoothing: SmoothingConfig | None = None
+    """Smoothing of all backgrounds in this region, instead of the samples' own."""
     signal_systematics: dict[str, Tagged] = Field(default_factory=dict)
     """Relative uncertainties of the signal efficiency that are of another size in this region."""
 
@@ -133,21 +152,6 @@ class WindowConfig(StrictModel):
     """Fine bins merged to one fitted bin."""
     max_bins: int = Field(default=60, ge=1)
     """Bins along the mass axis are merged further where a window would have more."""
-
-
-class SmoothingConfig(StrictModel):
-    """Smoothing of simulated templates with few events."""
-
-    method: Literal["none", "kernel", "spline"] = "kernel"
-    """kernel: adaptive Gaussian kernel; spline: log-spline over the whole range (for smooth continua)."""
-    target_events: float = Field(default=100.0, gt=0)
-    """kernel: the smallest bandwidth with this many effective events is used, bin by bin."""
-    bandwidths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    """kernel: bandwidths tried, in signal widths."""
-    breaks: tuple[float, ...] = ()
-    """kernel: values of the observable, in GeV^2, where a cut makes a step; nothing is smeared across."""
-    knot_spacing: float = Field(default=12.0, gt=1)
-    """spline: distance of knots in signal widths; longer than any structure that a signal could be taken for."""
 
 
 class BackgroundSample(StrictModel):
@@ -277,7 +281,7 @@ class TemplatesConfig(StrictModel):
         for (_, high), (low, _) in pairwise(ranges):
             if low < high:
                 raise ValueError(f"regions overlap between masses {low} and {high}")
-        if self.background == "polynomial" and any(r.second_axis for r in self.regions):
+        if any(r.second_axis and self.background_of(r.name) == "polynomial" for r in self.regions):
             raise ValueError("a polynomial background has one axis; use `background: simulation` for two")
         return self
 
@@ -298,6 +302,11 @@ class TemplatesConfig(StrictModel):
                 low, high = (switch if m == "switch" else m for m in r.mass)
                 return float(low), float(high)
         raise KeyError(region)
+
+    def background_of(self, region: str) -> Literal["polynomial", "simulation"]:
+        """How backgrounds are modelled in a region."""
+        own = next((r.background for r in self.regions if r.name == region), None)
+        return own if own is not None else self.background
 
     def region_of(self, mass: float) -> RegionConfig | None:
         """The region that fits a mass in GeV, if there is one (the last region includes its end)."""

@@ -8,13 +8,22 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from darkfactory.config.detector import DetectorConfig
+from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.detector.flat import Columns, Particles
-from darkfactory.detector.geometry import calorimeter_hit_neutral, ecl_region, within
+from darkfactory.detector.geometry import calorimeter_hit_neutral, ecl_region, theta_phi, within
 from darkfactory.detector.photons import PhotonHits
 from darkfactory.events.schema import ECL_GAP_BWD, ECL_GAP_FWD
 
-__all__ = ["Deposits", "KlmHits", "background_deposits", "neutral_hadrons", "photon_deposits", "seen_in_gap"]
+__all__ = [
+    "Deposits",
+    "KlmHits",
+    "background_deposits",
+    "klm_veto_factors",
+    "neutral_hadrons",
+    "parametric_deposits",
+    "photon_deposits",
+    "seen_in_gap",
+]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -63,15 +72,19 @@ def seen_in_gap(region: Ints, detector: DetectorConfig, rng: np.random.Generator
 
 
 def photon_deposits(
-    photons: Particles, hits: PhotonHits, detector: DetectorConfig, rng: np.random.Generator
+    photons: Particles,
+    hits: PhotonHits,
+    detector: DetectorConfig,
+    options: SimulateOptions,
+    rng: np.random.Generator,
 ) -> tuple[Deposits, KlmHits]:
     """Deposits of the photons that were seen; muon-system clusters of those that were lost."""
     ecl = detector.ecl
     n = len(photons)
     good = rng.random(n) < ecl.good_fraction.value
     part = rng.uniform(ecl.degraded_fraction.low, ecl.degraded_fraction.high, size=n)
-    veto = (rng.random(n) < detector.klm.photon_veto.value) & hits.lost
-    veto &= within(hits.theta, detector.acceptance.klm_deg)
+    chance = (options.klm_photon_veto or detector.klm.photon_veto).value
+    veto = (rng.random(n) < chance) & hits.lost & within(hits.theta, detector.acceptance.klm_deg)
     like = np.where(good, ecl.photon_like.photon.value, ecl.photon_like.degraded.value)
     deposits = Deposits(
         event=photons.event,
@@ -86,6 +99,67 @@ def photon_deposits(
     )
     klm = KlmHits(photons.event, hits.theta, hits.phi, photons.index)
     return deposits.take(hits.seen), klm.take(veto)
+
+
+def klm_veto_factors(
+    photons: Particles,
+    hits: PhotonHits,
+    klm: KlmHits,
+    n_events: int,
+    detector: DetectorConfig,
+    options: SimulateOptions,
+) -> tuple[Floats, Floats]:
+    """Factors of the event weights at the ends of the plausible range of the muon system's photon efficiency.
+
+    A lost photon with a muon-system cluster is p' / p times as likely with p' in place of p, one without it
+    (1 - p') / (1 - p) times: with p = 0 the factors are right for events that are kept because there is no cluster.
+
+    Args:
+        photons: all photons.
+        hits: their fate.
+        klm: muon-system clusters of lost photons.
+        n_events: number of events.
+        detector: acceptance of the muon system, and its efficiency where the sample has none.
+        options: efficiency of the sample, with its range.
+
+    Returns:
+        Factors for the upper and the lower end, (n,) each.
+    """
+    setting = options.klm_photon_veto or detector.klm.photon_veto
+    chance = setting.value
+    inside = hits.lost & within(hits.theta, detector.acceptance.klm_deg)
+    lost = np.bincount(photons.event[inside], minlength=n_events)
+    seen = np.bincount(klm.event, minlength=n_events)
+
+    def factor(other: float) -> Floats:
+        hit = other / chance if chance > 0 else 1.0
+        missed = (1 - other) / (1 - chance) if chance < 1 else 1.0
+        return np.asarray(np.power(hit, seen) * np.power(missed, lost - seen))
+
+    low, high = setting.range or (chance, chance)
+    return factor(high), factor(low)
+
+
+def parametric_deposits(showers: Particles, time: Floats, like: Floats) -> Deposits:
+    """Showers of parametric samples, as they are.
+
+    Args:
+        showers: of code ``DEPOSIT``.
+        time: per event, ns.
+        like: per event, probability of a photon's shower shape.
+    """
+    theta, phi = theta_phi(showers.p)
+    return Deposits(
+        event=showers.event,
+        e=showers.e,
+        theta=theta,
+        phi=phi,
+        late=time[showers.event],
+        like=like[showers.event],
+        owner=np.full(len(showers), -1, dtype=np.int64),
+        truth=showers.index,
+        truth_pdg=showers.pdg,
+    )
 
 
 def neutral_hadrons(hadrons: Particles, detector: DetectorConfig, rng: np.random.Generator) -> tuple[Deposits, KlmHits]:

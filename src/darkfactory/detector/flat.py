@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from darkfactory.config.detector import InvisibleConfig
 from darkfactory.core.errors import InputError
-from darkfactory.events.schema import PARTICLE, require_fields, zip_checked
+from darkfactory.events.schema import DEPOSIT, PARTICLE, require_fields, zip_checked
 
 __all__ = [
     "CHARGED",
@@ -130,7 +130,7 @@ def final_particles(events: ak.Array, invisible: InvisibleConfig) -> Particles:
     for low, high in invisible.ranges:
         dark |= (size >= low) & (size <= high)
     seen &= ~dark
-    known = np.isin(size, (22, *CHARGED, *NEUTRAL_HADRONS))
+    known = np.isin(size, (22, DEPOSIT, *CHARGED, *NEUTRAL_HADRONS))
     if np.any(seen & ~known):
         codes = np.unique(pdg[seen & ~known]).tolist()
         raise InputError(

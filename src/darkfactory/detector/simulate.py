@@ -12,7 +12,15 @@ import numpy.typing as npt
 from darkfactory.config.detector import DetectorConfig, SimulateOptions, VertexConfig
 from darkfactory.core.errors import ConfigError
 from darkfactory.detector.clusters import Clusters, cluster
-from darkfactory.detector.deposits import Deposits, KlmHits, background_deposits, neutral_hadrons, photon_deposits
+from darkfactory.detector.deposits import (
+    Deposits,
+    KlmHits,
+    background_deposits,
+    klm_veto_factors,
+    neutral_hadrons,
+    parametric_deposits,
+    photon_deposits,
+)
 from darkfactory.detector.flat import (
     NEUTRAL_HADRONS,
     Particles,
@@ -32,14 +40,16 @@ from darkfactory.detector.tracks import (
     reconstruct,
 )
 from darkfactory.detector.vertices import Vertices, fit_vertices
-from darkfactory.events.schema import CLUSTER, KLM_CLUSTER, TRACK, VERTEX, require_fields
+from darkfactory.events.schema import CLUSTER, DEPOSIT, KLM_CLUSTER, TRACK, VERTEX, require_fields
 
 __all__ = ["NUISANCES", "simulate"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 NUISANCES = ("photon_loss", "photon_gap", "photon_efficiency", "tracking", "muon_id", "electron_id")
-"""Nuisances with columns ``var_<name>_up`` and ``var_<name>_down``, factors on the event's weight."""
+"""Nuisances with columns ``var_<name>_up`` and ``var_<name>_down``, factors on the event's weight; ``klm_veto`` comes
+on top for samples that set ``klm_photon_veto``."""
+_DEPOSIT_COLUMNS = ("deposit_time", "deposit_like")
 
 
 def simulate(
@@ -58,7 +68,8 @@ def simulate(
 
     Returns:
         ``weight``, ``event_id``, ``tracks``, ``clusters``, ``klm_clusters``, the columns ``var_*``, ``vertices`` if the
-        options ask for them, and every other column of the truth events but ``particles``.
+        options ask for them, and every other column of the truth events but ``particles`` and what belongs to
+        parametric showers.
 
     Raises:
         InputError: a column is missing, or a final particle is unknown.
@@ -72,14 +83,19 @@ def simulate(
     photons, electrons = convert(particles.take(particles.pdg == 22), detector, rng)
     charged = Particles.concatenate([particles.take(species >= 0), electrons])
     hits, loss = detect(photons, n, detector, options, rng)
-    of_photons, klm_photons = photon_deposits(photons, hits, detector, rng)
+    of_photons, klm_photons = photon_deposits(photons, hits, detector, options, rng)
     of_hadrons, klm_hadrons = neutral_hadrons(
         particles.take(np.isin(np.abs(particles.pdg), NEUTRAL_HADRONS)), detector, rng
     )
     radiated = brem(charged, species_of(charged.pdg)[0], detector, rng)
     of_charged, recovered, in_ecl = charged_deposits(charged, radiated, detector, rng)
     of_beams = background_deposits(n, level, detector, rng)
-    deposits = Deposits.concatenate([of_charged, of_photons, of_hadrons, of_beams])
+    parts = [of_charged, of_photons, of_hadrons, of_beams]
+    showers = particles.take(particles.pdg == DEPOSIT)
+    if len(showers) > 0:
+        require_fields(events, *_DEPOSIT_COLUMNS)
+        parts.append(parametric_deposits(showers, *(np.asarray(events[c], dtype=np.float64) for c in _DEPOSIT_COLUMNS)))
+    deposits = Deposits.concatenate(parts)
     clusters, cluster_e = cluster(deposits, len(charged), detector, options, rng)
     beams = detector.beams
     spot = 1e-4 * np.array([beams.ip_sigma_x_um.value, beams.ip_sigma_y_um.value, beams.ip_sigma_z_um.value])
@@ -89,7 +105,8 @@ def simulate(
     found, fake_weight = reconstruct(charged, rows, radiated, recovered, in_ecl, ip, detector, options, rng)
     tracks = FoundTracks.concatenate([found, background_tracks(n, detector, rng)])
     klm = KlmHits.concatenate([klm_photons, klm_hadrons])
-    columns: dict[str, Any] = {name: events[name] for name in events.fields if name != "particles"}
+    dropped = ("particles", *_DEPOSIT_COLUMNS)
+    columns: dict[str, Any] = {name: events[name] for name in events.fields if name not in dropped}
     columns["weight"] = np.asarray(events["weight"], dtype=np.float64) * loss.weight * track_weight * fake_weight
     columns["event_id"] = np.asarray(events["event_id"], dtype=np.int64)
     columns |= _objects(tracks, clusters, klm, cluster_e, n)
@@ -97,6 +114,9 @@ def simulate(
         # last of all random numbers: the other objects do not depend on the option
         columns["vertices"] = _vertices(fit_vertices(tracks, charged, ip, detector, _setting(detector), rng), n)
     columns |= _variations(tracks, clusters, loss, detector, n)
+    if options.klm_photon_veto is not None:
+        up, down = klm_veto_factors(photons, hits, klm_photons, n, detector, options)
+        columns |= {"var_klm_veto_up": up.astype(np.float32), "var_klm_veto_down": down.astype(np.float32)}
     return ak.zip(columns, depth_limit=1)
 
 

@@ -17,6 +17,7 @@ from darkfactory.core.errors import InputError
 
 __all__ = [
     "CLUSTER",
+    "DEPOSIT",
     "ECL_BARREL",
     "ECL_BWD",
     "ECL_FWD",
@@ -43,6 +44,11 @@ PARTICLE: Mapping[str, str] = {
 """``particles`` of truth events. status 1: final (the detector sees it, or it escapes), 2: decayed;
 ``mother`` is the index in the event's list, -1 for products of the hard scatter; vx, vy, vz: production
 vertex relative to the interaction point."""
+
+DEPOSIT = 81
+"""Code (of those that PDG leaves to generators) of a calorimeter shower that no simulated particle stands for: cosmic
+rays and beam background as parametric samples. ``e`` is its energy, ``px, py, pz`` its direction seen from the origin;
+the event columns ``deposit_time`` (ns) and ``deposit_like`` (probability of a photon's shower shape) go with it."""
 
 TRACK: Mapping[str, str] = {
     "charge": "i1", "px": "f8", "py": "f8", "pz": "f8", "d0": "f4", "z0": "f4",

@@ -63,12 +63,13 @@ class Bias:
 
 
 def make_biases(configs: Sequence[BiasConfig], legs: Sequence[LegLike]) -> tuple[Bias, ...]:
-    """Resolve names to the first leg of each name (the second for a name given twice)."""
+    """Resolve names to the first leg of each name, or the one asked for (the second for a name given twice)."""
     out = []
     for config in configs:
         taken: list[int] = []
         for name in config.legs:
-            taken.append(next(i for i, g in enumerate(legs) if g.name == name and not g.incoming and i not in taken))
+            same = [i for i, g in enumerate(legs) if g.name == name and not g.incoming and i not in taken]
+            taken.append(same[config.number - 1])
         points = np.asarray(config.points, float)
         out.append(Bias(config.observable, tuple(taken), tuple(points[:, 0]), tuple(np.log(points[:, 1]))))
     return tuple(out)

@@ -9,6 +9,7 @@ from darkfactory.core.errors import InputError
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend
 from darkfactory.generate.chunk import GeneratedChunk, generate_chunk
+from darkfactory.generate.parametric import generate_parametric_chunk
 from darkfactory.pipeline.beams import nominal_frame
 from darkfactory.pipeline.integrate import read_gridpack
 from darkfactory.pipeline.parts import Progress, read_manifest, run_parts
@@ -46,6 +47,8 @@ def _make(request: Request, item: dict[str, Any]) -> GeneratedChunk:
             rng,
             item["chunk"],
         )
+    if config.parametric is not None:
+        return generate_parametric_chunk(config.parametric, item["n_events"], rng, item["chunk"])
     process = point_process(spec, item["point"])
     return generate_chunk(process, read_gridpack(item["path"]), item["n_events"], rng, item["chunk"])
 

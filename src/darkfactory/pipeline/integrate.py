@@ -47,12 +47,15 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     spec = request.spec
     config = process_config(spec)
     if config.engine != "tree":
-        if config.normalisation is None:
+        if config.parametric is not None:
+            sigma_fb, error_fb = config.parametric.sigma_fb, 0.0
+        elif config.normalisation is not None:
+            sigma_fb, error_fb = config.normalisation.value, config.normalisation.uncertainty or 0.0
+        else:
             raise RunError(f"process {config.name}: engine {config.engine} has no cross-section")
-        sigma = config.normalisation
         with atomic_path(path) as tmp:
             tmp.write_text("this engine needs no gridpack\n")
-        meta = {"sigma_fb": sigma.value, "sigma_err_fb": sigma.uncertainty or 0.0}
+        meta = {"sigma_fb": sigma_fb, "sigma_err_fb": error_fb}
         return {"digest": digest_value(meta), "n_generated": 0, "events": 0, "sumw": 0.0, "meta": meta}
     process = point_process(spec, item["point"])
     seed = seed_words(spec["seed"], "integrate", spec["sample"], item["point"])[0]

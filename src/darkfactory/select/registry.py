@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from darkfactory.core.errors import ConfigError
-from darkfactory.select import dimuon, ditau, emu, fourmuon, triplet
+from darkfactory.select import dimuon, ditau, emu, fourmuon, single_photon, triplet
 from darkfactory.select.candidates import Builder, Observable
 
 __all__ = ["CANDIDATES", "OBSERVABLES", "find_candidate", "find_observable"]
@@ -18,6 +18,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
         "emu_recoil": emu.emu_recoil,
         "four_muon_pairs": fourmuon.four_muon_pairs,
         "photon_triplet": triplet.photon_triplet,
+        "single_photon": single_photon.single_photon,
     }
 )
 """Candidate builders by the name that a search uses."""
@@ -29,6 +30,7 @@ OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
         "emu_recoil": MappingProxyType({o.name: o for o in emu.OBSERVABLES}),
         "four_muon_pairs": MappingProxyType({o.name: o for o in fourmuon.OBSERVABLES}),
         "photon_triplet": MappingProxyType({o.name: o for o in triplet.OBSERVABLES}),
+        "single_photon": MappingProxyType({o.name: o for o in single_photon.OBSERVABLES}),
     }
 )
 """Observables by candidate and name."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from darkfactory.config.templates import BackgroundSample, TemplatesConfig
+from darkfactory.config.templates import SmoothingConfig, TemplatesConfig
 from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import FloatArray, Histogram
 from darkfactory.templates.binning import Binning
@@ -117,16 +117,15 @@ def build_background(
             h = histograms[region][sample]
             if any(not np.array_equal(a, b) for a, b in zip(h.edges, fine.edges, strict=True)):
                 raise RunError(f"backgrounds: {sample!r} in {region!r} was filled with other bins than the search's")
-            regions[region][sample] = _expectation(
-                h, config, config.sample(sample), float((sigma_errors or {}).get(sample, 0.0))
-            )
+            own = next((r.smoothing for r in config.regions if r.name == region), None)
+            smoothing = own or config.sample(sample).smoothing or config.smoothing
+            regions[region][sample] = _expectation(h, config, smoothing, float((sigma_errors or {}).get(sample, 0.0)))
     return BackgroundModel(regions)
 
 
 def _expectation(
-    h: Histogram, config: TemplatesConfig, settings: BackgroundSample, sigma_error: float
+    h: Histogram, config: TemplatesConfig, smoothing: SmoothingConfig, sigma_error: float
 ) -> SampleExpectation:
-    smoothing = settings.smoothing or config.smoothing
     norm = 1.0 / h.n_generated if h.n_generated > 0 else 0.0
     if norm == 0.0:
         raise RunError("backgrounds: a histogram has no generated events recorded, so it has no normalisation")

@@ -221,14 +221,15 @@ def _point(
     signal = fine_signal(point, region, fine, shapes, sample, config, unit_efficiency)
     events = window.reduce(signal.nominal) * luminosity
     samples = background.regions[region]
+    mode = config.background_of(region)
     templates = {
         name: _simulated(window, samples[name], luminosity)
         for name in sorted(samples)
-        if config.background == "simulation" or config.sample(name).role == "peaking"
+        if mode == "simulation" or config.sample(name).role == "peaking"
     }
     edges = window.edges(fine.first)
     choice: BernsteinChoice | None = None
-    if config.background == "polynomial":
+    if mode == "polynomial":
         parts = [samples[n].nominal for n in sorted(samples) if config.sample(n).role != "peaking"]
         expectation = window.reduce(sum(parts, np.zeros_like(signal.nominal))) * luminosity
         axis = np.sign(edges) * np.sqrt(np.abs(edges)) if config.polynomial.variable == "root" else edges
