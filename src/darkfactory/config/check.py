@@ -71,6 +71,40 @@ def _axes(campaign: Campaign, search: str, dataset: str, file: str) -> None:
             )
 
 
+def _lifetimes(campaign: Campaign, search: str, dataset: str, file: str) -> None:
+    """Every c tau that events are reweighted to lies in the mixture that their decay lengths are drawn from."""
+    for hypothesis, entry in campaign.searches[search, dataset].hypotheses.items():
+        sample = campaign.samples[entry.sample]
+        where = f"hypotheses.{hypothesis}.reweighted"
+        for axis in entry.reweighted:
+            particle = sample.lifetimes.get(axis)
+            if particle is None:
+                raise ConfigError(
+                    f"sample {entry.sample} does not say whose c tau {axis!r} is; name the particle in its `lifetimes`",
+                    where=where,
+                    file=file,
+                )
+            process = validate(ProcessConfig, campaign.library.get("processes", sample.process), file=sample.process)
+            decay = process.decays.get(particle)
+            if decay is None or decay.lifetime is None or decay.lifetime.mixture_cm is None:
+                raise ConfigError(
+                    f"process {sample.process} draws no decay lengths of {particle}; give its decay a "
+                    "`lifetime: {mixture_cm: [from, to]}`",
+                    where=where,
+                    file=file,
+                )
+            low, high = decay.lifetime.mixture_cm
+            for point in expand_grid(entry.grids[campaign.config.grid]):
+                value = parse_point(point).get(axis, low)
+                if not low <= value <= high:
+                    raise ConfigError(
+                        f"{axis} of {value:g} cm is outside the {low:g} to {high:g} cm that decays of {particle} "
+                        f"are drawn for in process {sample.process}; widen one or the other",
+                        where=f"hypotheses.{hypothesis}.grids.{campaign.config.grid}",
+                        file=file,
+                    )
+
+
 def _samples(config: SearchConfig) -> list[str]:
     return [*(h.sample for h in config.hypotheses.values()), *config.backgrounds]
 
@@ -138,6 +172,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
         beams = library.get("detectors", campaign.samples[first].detector)["beams"]
         _masses(campaign, search, dataset, float(beams["sqrts_gev"]["value"]), file)
         _axes(campaign, search, dataset, file)
+        _lifetimes(campaign, search, dataset, file)
         points = sum(len(campaign.points(search, dataset, h)) for h in config.hypotheses)
         done.append(f"search {search}/{dataset}: {points} points, period {config.data.period}, menu {period.menu}")
     return done

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from darkfactory.config.base import StrictModel, Tagged
+from darkfactory.config.base import Source, StrictModel, Tagged
 
-__all__ = ["BandConfig", "InterpretationConfig", "ModelInterpretation", "OverlayConfig"]
+__all__ = [
+    "BandConfig",
+    "InelasticRegion",
+    "InterpretationConfig",
+    "ModelInterpretation",
+    "OverlayConfig",
+    "ScalarTable",
+]
 
 
 class ModelInterpretation(StrictModel):
@@ -62,13 +70,83 @@ class OverlayConfig(StrictModel):
     """Coupling that the table limits."""
 
 
+class ScalarTable(StrictModel):
+    """Lifetimes and branching fractions of a scalar that mixes with the Higgs, for a mixing angle of sin(theta) = 1."""
+
+    mass: tuple[float, ...] = Field(min_length=2)
+    """Rising masses, GeV."""
+    ctau_cm: tuple[float, ...]
+    """c tau; goes as 1/sin^2(theta)."""
+    mumu: tuple[float, ...]
+    """Branching fraction to muons."""
+    pipi: tuple[float, ...]
+    """To pions of all charges."""
+    kk: tuple[float, ...]
+    """To kaons of all charges."""
+    source: Source
+    """Of all numbers."""
+    note: str = ""
+    """Where they come from."""
+
+    @model_validator(mode="after")
+    def _columns(self) -> ScalarTable:
+        lengths = {k: len(getattr(self, k)) for k in ("mass", "ctau_cm", "mumu", "pipi", "kk")}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns have different lengths: {lengths}")
+        if any(b <= a for a, b in pairwise(self.mass)):
+            raise ValueError("mass must rise")
+        return self
+
+
+class InelasticRegion(StrictModel):
+    """Two-sided region of one coupling of inelastic dark matter with a dark Higgs, the others fixed."""
+
+    hypotheses: dict[str, Literal["mumu", "pipi", "kk"]] = Field(min_length=1)
+    """Hypotheses of the search and what h' decays to in them."""
+    coupling: Literal["sin_theta", "epsilon"]
+    """The coupling scanned: mixing of h' (its lifetime), or kinetic mixing (rate and lifetime of chi2)."""
+    label: str = ""
+    """Text for figures."""
+    scan: tuple[float, float]
+    """Least and largest value."""
+    steps: int = Field(default=401, ge=10)
+    """Values in equal ratios."""
+    sin_theta: float = Field(default=1e-4, gt=0)
+    """Fixed value, where epsilon is scanned."""
+    epsilon: float = Field(default=1e-3, gt=0)
+    """Fixed value, where sin_theta is scanned."""
+    alpha_d: Tagged
+    """Dark fine-structure constant."""
+    charge: Tagged
+    """Charge of the dark Higgs in units of that of chi."""
+    m_ap: Tagged
+    """Mass of the dark photon in GeV, as in the samples."""
+    m_chi1: Tagged
+    """Mass of chi1."""
+    m_chi2: Tagged
+    """Mass of chi2."""
+    note: str = ""
+    """When it holds."""
+
+
 class InterpretationConfig(StrictModel):
     """The section `interpretation` of a search."""
+
+    regions: dict[str, InelasticRegion] = Field(default_factory=dict)
+    """Two-sided regions by model name."""
+    dark_scalar: ScalarTable | None = None
+    """Lifetimes and branching fractions of the dark Higgs, for regions."""
 
     models: dict[str, ModelInterpretation] = Field(default_factory=dict)
     """Model name (column `model` of couplings.csv) to its translation; none where no model tells the rate."""
     bands: tuple[BandConfig, ...] = ()
     overlays: tuple[OverlayConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _regions_have_a_table(self) -> InterpretationConfig:
+        if self.regions and self.dark_scalar is None:
+            raise ValueError("regions need the table `dark_scalar` of lifetimes and branching fractions")
+        return self
 
     @model_validator(mode="after")
     def _bands_have_uncertainty(self) -> InterpretationConfig:

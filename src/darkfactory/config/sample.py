@@ -25,6 +25,9 @@ class SampleConfig(StrictModel):
     """For signals: which process parameter each axis of a point sets (mass: m_Zp)."""
     parameters: dict[str, float] = Field(default_factory=dict)
     """Fixed process parameters."""
+    lifetimes: dict[str, str] = Field(default_factory=dict)
+    """For axes that events are reweighted to: which particle's c tau each of them is (lifetime: hp); the process draws
+    its decay lengths from a mixture."""
     simulate: dict[str, Any] = Field(default_factory=dict)
     """Options of the simulation: forced effects, beam-background level."""
     skims: tuple[str, ...] = Field(min_length=1)
@@ -36,6 +39,6 @@ class SampleConfig(StrictModel):
     def _one_origin(self) -> SampleConfig:
         if bool(self.process) == (self.external is not None):
             raise ValueError("a sample has a process (generated) or external (ntuples), one of them")
-        if self.external is not None and (self.axes or self.parameters or self.simulate):
+        if self.external is not None and (self.axes or self.parameters or self.simulate or self.lifetimes):
             raise ValueError("external samples have no axes, parameters or simulate: nothing is generated")
         return self

@@ -7,12 +7,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from darkfactory.config.base import StrictModel, Tagged
+from darkfactory.config.base import Luminosity, StrictModel, Tagged
 
 __all__ = [
     "BackgroundSample",
     "ColumnCut",
     "Curve",
+    "ExpectedBackground",
     "Mask",
     "PolynomialConfig",
     "RegionConfig",
@@ -88,6 +89,8 @@ class RegionConfig(StrictModel):
     """Smoothing of all backgrounds in this region, instead of the samples' own."""
     signal_systematics: dict[str, Tagged] = Field(default_factory=dict)
     """Relative uncertainties of the signal efficiency that are of another size in this region."""
+    hypotheses: tuple[str, ...] = ()
+    """Hypotheses fitted here; empty: all. Regions of different hypotheses may cover the same masses."""
 
 
 class Curve(StrictModel):
@@ -157,9 +160,9 @@ class WindowConfig(StrictModel):
 class BackgroundSample(StrictModel):
     """One background: how it is smoothed, and how well its yield is known."""
 
-    role: Literal["simulation", "continuum", "peaking"] = "simulation"
+    role: Literal["simulation", "continuum", "peaking", "shown"] = "simulation"
     """simulation: template; continuum: part of the smooth background that a polynomial takes; peaking:
-    template on top of the polynomial."""
+    template on top of the polynomial; shown: in the cutflow only, too few events survive to predict anything."""
     normalisation: Tagged = Tagged(value=0.2, source="assumed", note="yield of a background, 5 to 30 % floated")
     """Relative uncertainty of the yield."""
     free: bool = False
@@ -168,6 +171,27 @@ class BackgroundSample(StrictModel):
     """Instead of the search's."""
     systematics: dict[str, Tagged] = Field(default_factory=dict)
     """Further relative uncertainties of the yield, by nuisance; equal names are one nuisance."""
+
+
+class ExpectedBackground(StrictModel):
+    """A background that is not simulated but counted, in sidebands of data: uniform in mass."""
+
+    region: str
+    """Where it is."""
+    events: Tagged
+    """Expected number in the whole range of masses, at the reference luminosity."""
+    luminosity: Luminosity
+    """That luminosity; the expectation is scaled to the dataset's."""
+    mass: tuple[float, float]
+    """Range of masses, in GeV."""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> ExpectedBackground:
+        if not 0 <= self.mass[0] < self.mass[1]:
+            raise ValueError(f"mass: {list(self.mass)} is no range")
+        if self.events.value < 0:
+            raise ValueError(f"events: {self.events.value} is negative")
+        return self
 
 
 class PolynomialConfig(StrictModel):
@@ -240,6 +264,8 @@ class TemplatesConfig(StrictModel):
     samples: dict[str, BackgroundSample] = Field(default_factory=dict)
     """Backgrounds by sample name; a sample not named here takes ``default_sample``."""
     default_sample: BackgroundSample = BackgroundSample()
+    expected: dict[str, ExpectedBackground] = Field(default_factory=dict)
+    """Backgrounds known as counts only, by a name of their own; their yield's uncertainty is under ``samples``."""
     systematics: SystematicsConfig = SystematicsConfig()
     masks: tuple[Mask, ...] = ()
     staterror: bool = True
@@ -277,10 +303,16 @@ class TemplatesConfig(StrictModel):
                 raise ValueError(f"region {region.name!r}: masses {low} to {high} are empty")
             if region.observable_range[0] >= region.observable_range[1]:
                 raise ValueError(f"region {region.name!r}: observable_range is empty")
-        ranges = sorted(self.mass_range(n) for n in names)
-        for (_, high), (low, _) in pairwise(ranges):
-            if low < high:
-                raise ValueError(f"regions overlap between masses {low} and {high}")
+        for hypothesis in dict.fromkeys(h for r in self.regions for h in (r.hypotheses or ("",))):
+            ranges = sorted(self.mass_range(r.name) for r in self.regions if self._fits(r, hypothesis))
+            for (_, high), (low, _) in pairwise(ranges):
+                if low < high:
+                    raise ValueError(f"regions overlap between masses {low} and {high}")
+        for name, background in self.expected.items():
+            if background.region not in names:
+                raise ValueError(f"expected.{name}: no region {background.region!r}; there are {names}")
+            if self.background_of(background.region) != "simulation":
+                raise ValueError(f"expected.{name}: counts go with `background: simulation`")
         if any(r.second_axis and self.background_of(r.name) == "polynomial" for r in self.regions):
             raise ValueError("a polynomial background has one axis; use `background: simulation` for two")
         return self
@@ -308,10 +340,15 @@ class TemplatesConfig(StrictModel):
         own = next((r.background for r in self.regions if r.name == region), None)
         return own if own is not None else self.background
 
-    def region_of(self, mass: float) -> RegionConfig | None:
-        """The region that fits a mass in GeV, if there is one (the last region includes its end)."""
-        last = max(self.mass_range(r.name)[1] for r in self.regions)
-        for region in self.regions:
+    @staticmethod
+    def _fits(region: RegionConfig, hypothesis: str) -> bool:
+        return not region.hypotheses or not hypothesis or hypothesis in region.hypotheses
+
+    def region_of(self, mass: float, hypothesis: str = "") -> RegionConfig | None:
+        """The region that fits a mass in GeV of a hypothesis, if there is one (the last region includes its end)."""
+        regions = [r for r in self.regions if self._fits(r, hypothesis)]
+        last = max((self.mass_range(r.name)[1] for r in regions), default=0.0)
+        for region in regions:
             low, high = self.mass_range(region.name)
             if low <= mass < high or mass == high == last:
                 return region

@@ -16,13 +16,16 @@ __all__ = [
     "M_ETAP",
     "M_K0",
     "M_KPLUS",
+    "M_LAMBDA",
     "M_MU",
     "M_PI0",
     "M_PIPLUS",
     "M_PROTON",
+    "M_RHO",
     "M_TAU",
     "M_Y4S",
     "VEV",
+    "W_RHO",
 ]
 
 ALPHA = 1 / 137.035999
@@ -40,6 +43,9 @@ M_KPLUS = 0.493677
 M_K0 = 0.497611
 M_ETA = 0.547862
 M_ETAP = 0.95778
+M_LAMBDA = 1.115683
+M_RHO = 0.77526
+W_RHO = 0.1491
 M_PROTON = 0.93827209
 M_DPLUS = 1.86966
 M_D0 = 1.86484

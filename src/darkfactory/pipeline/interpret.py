@@ -7,6 +7,7 @@ from darkfactory.config.load import validate
 from darkfactory.config.points import axis_columns
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import coupling_rows
+from darkfactory.interpret.regions import region_rows
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request
 from darkfactory.store.tables import read_csv, write_csv
@@ -25,7 +26,11 @@ def finish(request: dict[str, object]) -> None:
     job = Request.from_dict(request)
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
     rates = {(r["hypothesis"], r["point"]): float(r["sigma_fb"]) for r in read_csv(job.input("efficiency"))}
-    rows = coupling_rows(read_csv(job.input("limits_csv")), rates, config)
+    limits = read_csv(job.input("limits_csv"))
+    rows = coupling_rows(limits, rates, config)
+    for name, region in config.regions.items():
+        if config.dark_scalar is not None:
+            rows += region_rows(limits, rates, name, region, config.dark_scalar)
     columns = (*_FIRST, *axis_columns([r["point"] for r in rows]), *_LAST)
     write_csv(job.output("couplings"), rows, columns)
 

@@ -17,6 +17,7 @@ from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend, tree_reduce
+from darkfactory.physics.lifetimes import effective_fraction
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.pipeline.selected import (
@@ -25,6 +26,7 @@ from darkfactory.pipeline.selected import (
     hypothesis_items,
     locate,
     point_items,
+    read_candidates,
     read_folds,
     total_cutflow,
 )
@@ -50,15 +52,19 @@ def folds_of(spec: Mapping[str, Any]) -> tuple[int, ...]:
 def measure(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
     """Shape and efficiency of one signal point."""
     config = validate(TemplatesConfig, request["spec"]["templates"], where="templates")
-    tables = [read_folds(p, item["folds"]) for p in item["paths"]]
-    columns = concatenate(tables)
+    columns = concatenate([read_candidates(p, item) for p in item["paths"]])
     point = TemplatePoint(item["hypothesis"], item["point"])
-    found = measure_signal(point, columns, config, n_generated=item["n_generated"], sigma_fb=item["sigma_fb"])
+    # lifetimes do not change the shape much: it is that of all decays of the simulated point, where events are many
+    found = measure_signal(
+        point, columns, config, n_generated=item["n_generated"], sigma_fb=item["sigma_fb"], shape=not item["reweight"]
+    )
     before = float(np.sum(columns["weight_untriggered"]))
+    used = columns["weight"] > 0
     return {
         "measurement": None if found is None else found.to_dict(),
         "candidates": len(columns["weight"]),
         "selected_sumw": float(np.sum(columns["weight"])),
+        "effective_fraction": effective_fraction(columns["weight"][used]) if item["reweight"] else None,
         "trigger": float(np.sum(columns["weight"])) / before if before > 0 else None,
     }
 
@@ -69,7 +75,7 @@ def fill_point(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str,
     binning = Binning.from_dict(item["binning"])
     filled: dict[str, list[Histogram]] = {r.name: [] for r in config.regions}
     for path, generated in zip(item["paths"], item["counts"], strict=True):
-        columns = read_folds(path, item["folds"])
+        columns = read_candidates(path, item)
         for region in config.regions:
             edges = binning.regions[region.name].edges
             filled[region.name].append(fill_region(columns, region, edges, n_generated=generated))
@@ -87,6 +93,8 @@ def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
     histograms: dict[str, dict[str, Histogram]] = {r.name: {} for r in config.regions}
     errors = {}
     for item in tables["backgrounds"]:
+        if config.sample(item["sample"]).role == "shown":
+            continue
         for region, histogram in fill_point(request, item | {"binning": binning.to_dict()}).items():
             histograms[region][item["sample"]] = histogram
         errors[item["sample"]] = item["sigma_err_fb"] / item["sigma_fb"] if item["sigma_fb"] > 0 else 0.0
@@ -141,7 +149,9 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     signals, backgrounds = locate(request.input_list("signals")), locate(request.input_list("backgrounds"))
     items = hypothesis_items(point_items(signals, folds), spec, spec["grid"])
     what = f"templates {spec['search']}/{spec['dataset']}"
-    tasks = [("darkfactory.pipeline.model:measure", (plain, item)) for item in items]
+    served = {(i["hypothesis"], i["simulated"]): i for i in items if i["reweight"]}
+    simulated = [i | {"point": i["simulated"], "reweight": {}} for i in served.values()]
+    tasks = [("darkfactory.pipeline.model:measure", (plain, item)) for item in [*items, *simulated]]
     measured = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} signal points"))
     tables = {
         "measurements": [m["measurement"] for m in measured if m["measurement"] is not None],
@@ -150,7 +160,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     }
     backend.map([("darkfactory.pipeline.model:finish", (plain, tables))])
     rows, triggers = [], {}
-    for item, m in zip(items, measured, strict=True):
+    for item, m in zip(items, measured[: len(items)], strict=True):
         found = m["measurement"] or {}
         selected = m["selected_sumw"] / item["n_generated"]
         fit = found.get("fit") or {}
@@ -165,6 +175,8 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
                 "candidates": m["candidates"],
                 "efficiency": selected / item["sigma_fb"],
                 "trigger_efficiency": m["trigger"],
+                "effective_events": found.get("effective_events"),
+                "effective_fraction": m["effective_fraction"],
                 "region": found.get("region"),
                 "resolution": fit.get("sigma68"),
             }

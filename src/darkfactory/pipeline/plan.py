@@ -236,6 +236,9 @@ class Planner:
             "luminosity_fb": config.data.luminosity,
             "signals": self.signals(w),
             "reweighted": {name: list(h.reweighted) for name, h in config.hypotheses.items()},
+            "lifetimes": {
+                name: dict(self.campaign.samples[h.sample].lifetimes) for name, h in config.hypotheses.items()
+            },
             "backgrounds": list(config.backgrounds),
         }
 

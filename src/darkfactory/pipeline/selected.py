@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from darkfactory.config.points import parse_point, project_point
+from darkfactory.core.errors import InputError
+from darkfactory.physics.lifetimes import lifetime_weight
 from darkfactory.pipeline.parts import read_manifest
 from darkfactory.records.cutflow import Cutflow
 from darkfactory.records.manifest import Manifest, Part
@@ -22,6 +24,7 @@ __all__ = [
     "hypothesis_items",
     "locate",
     "point_items",
+    "read_candidates",
     "read_folds",
     "sigma",
     "total_cutflow",
@@ -58,6 +61,31 @@ def read_folds(path: str | Path, folds: Sequence[int]) -> dict[str, np.ndarray]:
     columns = read_table(path)
     keep = np.isin(columns["fold"], np.asarray(folds))
     return {name: values[keep] for name, values in columns.items()}
+
+
+def read_candidates(path: str | Path, item: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Candidates of one part in the item's folds, reweighted to the item's lifetimes.
+
+    Args:
+        path: the part.
+        item: with ``folds`` and, for reweighted points, ``reweight`` (axis to c tau in cm) and ``lifetimes`` (axis to
+            particle).
+
+    Raises:
+        InputError: an axis without the decay lengths of a particle.
+    """
+    columns = read_folds(path, item["folds"])
+    for axis, ctau in item.get("reweight", {}).items():
+        particle = item.get("lifetimes", {}).get(axis)
+        if particle is None or f"proper_{particle}" not in columns:
+            raise InputError(
+                f"{path}: events cannot be reweighted to {axis}: no column proper_{particle}; name the particle under "
+                "`lifetimes` of the sample and give it a `mixture_cm` in its process"
+            )
+        factor = lifetime_weight(columns[f"proper_{particle}"], columns[f"density_{particle}"], ctau)
+        for name in ("weight", "weight_untriggered"):
+            columns[name] = columns[name] * factor
+    return columns
 
 
 def sigma(parts: Sequence[Part]) -> tuple[float, float]:
@@ -100,8 +128,8 @@ def hypothesis_items(
         wanted: hypothesis to points.
 
     Returns:
-        Items with ``hypothesis``, ``point`` (the wanted one), ``simulated`` (the sample's point) and ``reweight`` (axes
-        and values that its events are reweighted to), in the order of ``items``.
+        Items with ``hypothesis``, ``point`` (the wanted one), ``simulated`` (the sample's point), ``reweight`` (axes
+        and values that its events are reweighted to) and ``lifetimes`` (axis to particle), in the order of ``items``.
     """
     served: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for hypothesis, sample in spec["signals"].items():
@@ -110,6 +138,7 @@ def hypothesis_items(
             target = {a: v for a, v in parse_point(point).items() if a in axes}
             simulated = project_point(point, axes)
             more = {"hypothesis": hypothesis, "point": point, "simulated": simulated, "reweight": target}
+            more["lifetimes"] = spec.get("lifetimes", {}).get(hypothesis, {})
             served.setdefault((sample, simulated), []).append(more)
     return [{**item, **more} for item in items for more in served.get((item["sample"], item["point"]), [])]
 

@@ -33,7 +33,7 @@ def point_workspace(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict
     binning = Binning.from_dict(model["binning"])
     point = TemplatePoint(item["hypothesis"], item["point"])
     samples = None
-    region = config.region_of(point.mass)
+    region = config.region_of(point.mass, point.hypothesis)
     if config.signal == "simulation" and region is not None:
         histogram = fill_point(request, {**item, "binning": model["binning"]})[region.name]
         samples = {point.key: SignalSample(histogram, item["sigma_fb"], item["sigma_err_fb"])}

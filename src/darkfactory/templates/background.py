@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from darkfactory.config.templates import SmoothingConfig, TemplatesConfig
+from darkfactory.config.templates import ExpectedBackground, SmoothingConfig, TemplatesConfig
 from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import FloatArray, Histogram
-from darkfactory.templates.binning import Binning
+from darkfactory.templates.binning import Binning, RegionBinning
 from darkfactory.templates.smoothing import kernel_smooth, spline_smooth
 
-__all__ = ["BackgroundModel", "SampleExpectation", "build_background"]
+__all__ = ["BackgroundModel", "SampleExpectation", "build_background", "counted_background"]
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,16 @@ def build_background(
     Raises:
         RunError: a region is missing, or a histogram was filled with other bins.
     """
-    missing = sorted(set(binning.regions) - set(histograms))
+    missing = sorted(set(binning.regions) - set(histograms) - {e.region for e in config.expected.values()})
     if missing:
         raise RunError(f"backgrounds: no histograms for regions {missing}; there are {sorted(histograms)}")
     regions: dict[str, dict[str, SampleExpectation]] = {}
     for region, fine in binning.regions.items():
-        if not histograms[region]:
+        counted = {name: e for name, e in sorted(config.expected.items()) if e.region == region}
+        if not histograms.get(region) and not counted:
             raise RunError(f"backgrounds: region {region!r} has no sample; list backgrounds in the search")
-        regions[region] = {}
-        for sample in sorted(histograms[region]):
+        regions[region] = {name: counted_background(e, fine) for name, e in counted.items()}
+        for sample in sorted(histograms.get(region, {})):
             h = histograms[region][sample]
             if any(not np.array_equal(a, b) for a, b in zip(h.edges, fine.edges, strict=True)):
                 raise RunError(f"backgrounds: {sample!r} in {region!r} was filled with other bins than the search's")
@@ -121,6 +122,21 @@ def build_background(
             smoothing = own or config.sample(sample).smoothing or config.smoothing
             regions[region][sample] = _expectation(h, config, smoothing, float((sigma_errors or {}).get(sample, 0.0)))
     return BackgroundModel(regions)
+
+
+def counted_background(config: ExpectedBackground, fine: RegionBinning) -> SampleExpectation:
+    """A background that is uniform in mass, from its count, on fine bins of the squared mass.
+
+    Example:
+        >>> from darkfactory.config.base import Tagged
+        >>> four = Tagged(value=4.0, source="assumed")
+        >>> e = ExpectedBackground(region="r", events=four, luminosity=2.0, mass=(0.0, 2.0))
+        >>> counted_background(e, RegionBinning("m2", np.array([0.0, 1.0, 4.0, 9.0]))).nominal.tolist()
+        [1.0, 1.0, 0.0]
+    """
+    roots = np.clip(np.sqrt(np.maximum(fine.first, 0.0)), *config.mass)
+    nominal = np.diff(roots) / (config.mass[1] - config.mass[0]) * config.events.value / config.luminosity
+    return SampleExpectation(nominal, np.zeros_like(nominal), {}, nominal, np.zeros_like(nominal))
 
 
 def _expectation(

@@ -178,7 +178,7 @@ def build_templates(
     built: dict[str, PointTemplate] = {}
     excluded: dict[str, str] = {}
     for point in points:
-        region = config.region_of(point.mass)
+        region = config.region_of(point.mass, point.hypothesis)
         if region is None:
             excluded[point.key] = f"no region covers {point.mass:g} GeV"
             continue

@@ -235,7 +235,13 @@ class ShapeModel:
 
 
 def measure_signal(
-    point: TemplatePoint, columns: Columns, config: TemplatesConfig, *, n_generated: float, sigma_fb: float
+    point: TemplatePoint,
+    columns: Columns,
+    config: TemplatesConfig,
+    *,
+    n_generated: float,
+    sigma_fb: float,
+    shape: bool = True,
 ) -> SignalMeasurement | None:
     """Fit the shape and the efficiency of one signal sample.
 
@@ -245,11 +251,12 @@ def measure_signal(
         config: the section.
         n_generated: events generated in the folds used.
         sigma_fb: the sample's cross section, in fb.
+        shape: fit the shape; without, only the efficiency is measured.
 
     Returns:
         The measurement, or None when no region covers the mass.
     """
-    region = config.region_of(point.mass)
+    region = config.region_of(point.mass, point.hypothesis)
     if region is None:
         return None
     if n_generated <= 0 or sigma_fb <= 0:
@@ -263,7 +270,7 @@ def measure_signal(
     fit: DscbFit | None = None
     squares = float((weights**2).sum())
     candidates = 1 + (config.shape.wrong_pairings.per_event if config.shape.wrong_pairings is not None else 0)
-    if squares > 0 and float(weights.sum()) ** 2 / squares >= config.shape.min_events * candidates:
+    if shape and squares > 0 and float(weights.sum()) ** 2 / squares >= config.shape.min_events * candidates:
         options: dict[str, Any] = {"half_range": config.shape.fit_range, "limits": region.observable_range}
         if config.shape.wrong_pairings is not None:
             peak = config.peak(point.mass)
