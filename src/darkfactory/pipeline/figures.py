@@ -16,6 +16,7 @@ from darkfactory.config.points import AXES, further_axes
 from darkfactory.core.files import atomic_path, read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import g_minus_2_band
+from darkfactory.pipeline.lifetime_figures import lifetime_limits, regions
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.report.limits import Curve, coupling_figure, limit_figure, significance_figure
@@ -107,8 +108,8 @@ def _limit_maps(job: Request, common: Mapping[str, Any]) -> Drawn:
         return r"local significance [$\sigma$]" if value == "z_local" else f"{value} limit [{row['unit']}]"
 
     yield from _maps(rows, ("hypothesis", "cl"), ("observed", "expected", "z_local"), common, "limits", text)
-    rows = read_csv(job.input("couplings"))
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
+    rows = [r for r in read_csv(job.input("couplings")) if r["model"] in config.models]
 
     def coupling(value: str, row: Mapping[str, Any]) -> str:
         return f"{value} limit on {config.models[row['model']].label or row['coupling']}"
@@ -156,7 +157,7 @@ def _overlays(job: Request, config: InterpretationConfig, coupling: str, masses:
 
 def _couplings(job: Request, common: Mapping[str, Any]) -> Drawn:
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
-    rows = _one_axis(read_csv(job.input("couplings")))
+    rows = _one_axis([r for r in read_csv(job.input("couplings")) if r["model"] in config.models])
     for (model, cl, width), family in _families(rows, ("model", "cl", "width")).items():
         settings = config.models[model]
         masses = [float(r["mass_gev"]) for r in family]
@@ -185,8 +186,15 @@ def _spectra(job: Request, common: Mapping[str, Any]) -> Drawn:
         for name, s in samples.items():
             values = np.asarray(s["nominal"]) * luminosity
             stacks[labels.get(name, name)] = values.sum(axis=axis) if axis else values
-        total = (counts.sum(axis=axis) if axis else counts).tolist()
-        figure = spectrum_figure(binning["first"], total, stacks, **common, xlabel=f"{binning['observable']} [GeV$^2$]")
+        total = counts.sum(axis=axis) if axis else counts
+        # more bins than a figure resolves are drawn together
+        starts = np.arange(0, len(total), max(len(total) // 500, 1))
+        edges = (
+            [*(binning["first"][i] for i in starts), binning["first"][-1]] if len(total) > 1000 else binning["first"]
+        )
+        if len(total) > 1000:
+            total, stacks = np.add.reduceat(total, starts), {k: np.add.reduceat(v, starts) for k, v in stacks.items()}
+        figure = spectrum_figure(edges, total.tolist(), stacks, **common, xlabel=f"{binning['observable']} [GeV$^2$]")
         yield (
             f"spectrum_{region}",
             f"{binning['observable']} in region {region}: expectation and {common['data']} data",
@@ -313,7 +321,18 @@ def finish(request: Mapping[str, Any]) -> None:
     folder = job.output("figures").parent
     entries = []
     with style():
-        for draw in (_couplings, _limits, _limit_maps, _spectra, _efficiencies, _network, _cutflow, _pulls):
+        for draw in (
+            _couplings,
+            regions,
+            _limits,
+            lifetime_limits,
+            _limit_maps,
+            _spectra,
+            _efficiencies,
+            _network,
+            _cutflow,
+            _pulls,
+        ):
             for name, caption, figure in draw(job, common):
                 for suffix in ("png", "pdf"):
                     metadata = {"CreationDate": None} if suffix == "pdf" else None
