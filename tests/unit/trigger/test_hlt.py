@@ -93,6 +93,8 @@ def test_single_photons() -> None:
     assert {"photon_1gev_45_115", "photon_1gev_32_130"} <= one((), (cluster(1.2, 90, 0),))
     assert "photon_1gev_45_115" not in one((), (cluster(2.0, 40, 0),))
     assert "photon_1gev_32_130" in one((), (cluster(2.0, 40, 0),))
+    assert "photon_1gev_endcap" in one((), (cluster(2.0, 40, 0),))
+    assert "photon_1gev_endcap" not in one((), (cluster(2.0, 90, 0),))
     assert "photon_0p5gev_44_98" in one((), (cluster(0.8, 60, 0),))
     assert "photon_1gev_45_115" not in one((), (cluster(1.4, 90, 0), cluster(0.6, 60, 90)))
     assert "photon_1gev_45_115" not in one((), (cluster(1.4, 90, 0, photon=False),))
