@@ -160,6 +160,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     }
     backend.map([("darkfactory.pipeline.model:finish", (plain, tables))])
     rows, triggers = [], {}
+    pairings = (spec["templates"].get("shape") or {}).get("wrong_pairings") is not None
     for item, m in zip(items, measured[: len(items)], strict=True):
         found = m["measurement"] or {}
         selected = m["selected_sumw"] / item["n_generated"]
@@ -173,7 +174,8 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
                 "sigma_err_fb": item["sigma_err_fb"],
                 "generated": item["n_all"],
                 "candidates": m["candidates"],
-                "efficiency": selected / item["sigma_fb"],
+                # of several candidates an event the right one counts
+                "efficiency": found["efficiency"] if pairings and fit else selected / item["sigma_fb"],
                 "trigger_efficiency": m["trigger"],
                 "effective_events": found.get("effective_events"),
                 "effective_fraction": m["effective_fraction"],

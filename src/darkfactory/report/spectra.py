@@ -20,6 +20,8 @@ __all__ = [
     "spectrum_figure",
 ]
 
+_MOST_BINS = 150
+
 
 def spectrum_figure(
     edges: Sequence[float], observed: Sequence[float], stacks: Mapping[str, Sequence[float]], *,
@@ -38,17 +40,25 @@ def spectrum_figure(
         xlabel: text of the x axis.
         signal: label and counts of a signal drawn over the stack.
         log: logarithmic counts.
+
+    Neighbouring bins are merged to no more than a reader can tell apart.
     """
     fig = Figure(figsize=(6.4, 5.2), layout="constrained")
     ax, low = fig.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    e = np.asarray(edges, dtype=float)
+    starts = np.arange(0, len(observed), -(-len(observed) // _MOST_BINS))
+    observed = np.add.reduceat(np.asarray(observed, dtype=float), starts).tolist()
+    stacks = {k: np.add.reduceat(np.asarray(v, dtype=float), starts).tolist() for k, v in stacks.items()}
+    if signal is not None:
+        signal = signal[0], np.add.reduceat(np.asarray(signal[1], dtype=float), starts).tolist()
+    e = np.asarray(edges, dtype=float)[[*starts, -1]]
     width = np.diff(e)
     centres = 0.5 * (e[1:] + e[:-1])
     total = np.zeros(len(width))
     order = sorted(stacks, key=lambda name: float(np.sum(stacks[name])))
     for i, name in enumerate(order):
         counts = np.asarray(stacks[name], dtype=float)
-        ax.bar(centres, counts / width, width, bottom=total / width, color=COLOURS[i % len(COLOURS)], label=name, lw=0)
+        top = (total + counts) / width
+        ax.stairs(top, e, baseline=total / width, fill=True, color=COLOURS[i % len(COLOURS)], label=name, lw=0)
         total = total + counts
     n = np.asarray(observed, dtype=float)
     ax.errorbar(
@@ -140,9 +150,11 @@ def network_figure(
     """
     fig = Figure(figsize=(8.6, 3.8), layout="constrained")
     ax, right = fig.subplots(1, 2)
-    for i, (label, (edges, density)) in enumerate(responses.items()):
+    classes = list(dict.fromkeys(label.split(",")[0] for label in responses))
+    for label, (edges, density) in responses.items():
         dashed = "--" if "test" in label else "-"
-        ax.stairs(density, edges, color=COLOURS[i // 2 % len(COLOURS)], ls=dashed, label=label)
+        colour = COLOURS[classes.index(label.split(",")[0]) % len(COLOURS)]
+        ax.stairs(density, edges, color=colour, ls=dashed, label=label)
     ax.set(xlabel="network response", ylabel="density", yscale="log")
     ax.legend()
     ax.set_title(title, loc="left", fontsize=10)
@@ -150,7 +162,7 @@ def network_figure(
     right.barh(names, [ranking[n] for n in names], color=COLOURS[0])
     right.invert_yaxis()
     right.minorticks_off()
-    right.set_xlabel("smallest cross-section, input shuffled over intact")
+    right.set_xlabel("smallest cross-section:\ninput shuffled over intact")
     return fig
 
 
