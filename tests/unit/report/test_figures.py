@@ -94,6 +94,23 @@ def test_spectra_are_drawn_even_empty(observed: list[float], stack: list[float])
     assert drawn(fig)
 
 
+def test_many_bins_are_merged_and_lose_no_counts() -> None:
+    edges = np.linspace(0.0, 6.0, 1201)
+    fig = spectrum_figure(edges.tolist(), [1.0] * 1200, {"a": [2.0] * 1200}, **LABELS, xlabel="x", log=False)
+    pulls = fig.axes[1].lines[1].get_ydata()
+    # eight bins each: 8 counts where 16 are expected
+    assert len(pulls) == 150
+    assert np.asarray(pulls) == pytest.approx(np.full(150, -2.0))
+
+
+def test_signal_and_background_of_a_network_have_colours_of_their_own() -> None:
+    flat = ([0.0, 1.0], [1.0])
+    labels = ["signal, train", "background, train", "signal, test", "background, test"]
+    fig = network_figure(dict.fromkeys(labels, flat), {"x": 1.0}, title="t")
+    colours = [p.get_edgecolor() for p in fig.axes[0].patches]
+    assert colours[0] == colours[2] != colours[1] == colours[3]
+
+
 def test_pulls_of_a_spectrum_are_those_of_the_counts() -> None:
     fig = spectrum_figure([0.0, 1.0, 2.0], [9.0, 4.0], {"a": [4.0, 4.0]}, **LABELS, xlabel="x")
     points = fig.axes[1].lines[-1].get_ydata()
