@@ -117,6 +117,16 @@ def test_all_pairings_are_candidates() -> None:
     assert pairs == {(3.0, 2.0), (3.0, 1.0), (2.0, 0.5), (1.0, 0.5)}
 
 
+def test_slow_muons_need_no_muon_system() -> None:
+    # in the laboratory the harder muon is far above and the softer one below the momentum
+    muons = [vector(3.0, np.pi / 2, 0.0, M_MU), vector(0.3, np.pi / 2, np.pi / 2, M_MU)]
+    got = run([muons[1], ELECTRON, muons[0], PION], [-1, -1, 1, 1], is_mu=[1, 0, 1, 0], is_mu_tight=[0, 0, 1, 0])
+    assert sorted(got["n_mu_identified"].tolist()) == [0.0, 1.0, 1.0, 2.0]
+    # of fast ones the tight decision is asked for
+    got = run([muons[1], ELECTRON, muons[0], PION], [-1, -1, 1, 1], is_mu=[1, 0, 1, 0])
+    assert max(got["n_mu_identified"]) == 1.0
+
+
 @pytest.mark.parametrize(
     ("tracks", "charges"),
     [(FOUR, [1, -1, 1, 1]), (FOUR[:3], [1, -1, 1]), ([*FOUR, PION], [-1, -1, 1, 1, 1]), (FOUR[:2], [-1, 1])],

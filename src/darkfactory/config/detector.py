@@ -410,7 +410,7 @@ class SimulateOptions(StrictModel):
     force_track_loss: float | None = Field(default=None, gt=0, lt=1)
     """Miss energetic charged particles with this probability and weight the events."""
     force_muon_fakes: float | None = Field(default=None, gt=0, lt=1)
-    """Let hadrons pass the tight muon decision with this probability, where their own is smaller, and weight the
+    """Let hadrons pass one of the muon decisions with this probability, where their own is smaller, and weight the
     events."""
     force_above_gev: float = Field(default=0.3, ge=0)
     """Particles above this laboratory energy are forced."""

@@ -57,9 +57,8 @@ def identify(
     Decisions that rest on the same detector share a random number: a track that passes the narrower one
     passes the wider one; the kaon decision uses the opposite end of the pion's.
 
-    With ``force_fakes`` f, a hadron whose chance q to pass the tight muon decision is above 0 and below f passes it
-    with probability f; the factor is q/f if it does and (1-q)/(1-f) if not, which leaves every expectation value
-    unchanged.
+    With ``force_fakes`` f, a hadron whose chance q to pass either muon decision is above 0 and below f passes one with
+    probability f; the factor is q/f if it does and (1-q)/(1-f) if not, which leaves every expectation value unchanged.
     """
     in_klm = within(theta, detector.acceptance.klm_deg)
     pid, n = detector.pid, len(p)
@@ -80,7 +79,8 @@ def identify(
     u_muon, u_electron, u_hadron, u_proton = rng.random((4, n))
     weight = np.ones(n)
     if force_fakes is not None:
-        u_muon, weight = _forced(u_muon, np.where(species > MU, chance(pid.muon_tight), 0.0), force_fakes)
+        either = np.maximum(muon, chance(pid.muon_tight))
+        u_muon, weight = _forced(u_muon, np.where(species > MU, either, 0.0), force_fakes)
     flags = {
         "klm": u_muon < chance(detector.klm.match),
         "is_mu": u_muon < muon,

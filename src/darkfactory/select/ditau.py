@@ -193,6 +193,18 @@ def four_track_thrust(*tracks: Array) -> Array:
     return np.asarray(best / total)
 
 
+def _least_three_tracks(hard: Array, soft: Array, first: Array, second: Array) -> Array:
+    total = hard + soft + first + second
+    masses = [signed_root(mass2(total - p)) for p in (hard, soft, first, second)]
+    return np.asarray(np.min(masses, axis=0))
+
+
+def _identified(loose: np.ndarray, tight: np.ndarray, muons: Array, slow: float) -> Array:
+    """Tight decisions, and the others below a laboratory momentum ``slow`` in GeV."""
+    p2 = muons[..., 1] ** 2 + muons[..., 2] ** 2 + muons[..., 3] ** 2
+    return count_flags(tight | (loose & (p2 < slow * slow)))
+
+
 def _boosted_energy(p: Array, recoil: Array) -> Array:
     """Energy in the recoil's rest frame over the recoil's mass."""
     m2 = np.maximum(mass2(recoil), 1e-3)
@@ -237,6 +249,8 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("m_pair", "GeV", (_H, _S), lambda h, s: signed_root(mass2(h + s)), (0.0, 11.0), "mass of the muons"),
     Observable("m_taus", "GeV", (_A, _B), lambda a, b: signed_root(mass2(a + b)), (0.0, 11.0),
                "mass of the two tracks of the taus"),
+    Observable("m_three_min", "GeV", (_H, _S, _A, _B), _least_three_tracks, (0.0, 8.0),
+               "smallest mass of three of the four tracks: below that of the tau where it decayed to them"),
     Observable("m2_missing", "GeV^2", (_M,), mass2, (-20.0, 100.0), "squared missing mass"),
     Observable("p_missing_cms", "GeV", (_M,), modulus, (0.0, 5.5), "CM missing momentum"),
     Observable("theta_missing_lab", "rad", ("missing_lab",), polar_angle, (0.0, np.pi),
@@ -259,6 +273,9 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("n_mu", "1", ("muon_is_mu",), count_flags, (-0.5, 2.5), "identified muons of the two"),
     Observable("n_mu_tight", "1", ("muon_is_mu_tight",), count_flags, (-0.5, 2.5),
                "tightly identified muons of the two"),
+    Observable("n_mu_identified", "1", ("muon_is_mu", "muon_is_mu_tight", "muons_lab"), _identified, (-0.5, 2.5),
+               "muons of the two that are tightly identified or, where they are slow, identified at all",
+               {"slow": ("GeV", 0.7)}),
     Observable("n_mu_tau", "1", ("tau_is_mu",), count_flags, (-0.5, 2.5), "identified muons among the tau tracks"),
     Observable("n_e_tau", "1", ("tau_is_e",), count_flags, (-0.5, 2.5), "identified electrons among the tau tracks"),
     Observable("n_k_tau", "1", ("tau_is_k",), count_flags, (-0.5, 2.5), "identified kaons among the tau tracks"),
