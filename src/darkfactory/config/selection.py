@@ -151,6 +151,8 @@ class SelectionConfig(StrictModel):
     """Columns to keep besides those that cuts need; all of the candidate's by default."""
     n_minus_1_bins: int = Field(default=50, ge=1, le=1000)
     """Bins of the N-1 histograms."""
+    trigger_profiles: tuple[str, ...] = ()
+    """Observables by which the trigger efficiency of the signal is told, for what passes all cuts."""
 
     @model_validator(mode="after")
     def _unique(self) -> SelectionConfig:

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from darkfactory.config.points import further_axes
 from darkfactory.core.files import atomic_path, read_json
-from darkfactory.report.datasets import datasets_figure
+from darkfactory.report.datasets import datasets_figure, profile_curve
 from darkfactory.report.limits import Curve
 from darkfactory.report.page import FigureEntry, Section
 from darkfactory.report.style import style
@@ -33,6 +33,7 @@ class MassRow:
         mass: in GeV.
         before_trigger: selected candidates per produced event, if the trigger kept all of them.
         trigger: fraction of them that the trigger keeps.
+        trigger_preselected: the same before the multivariate step.
         efficiency: product of both.
         background: expected background within two widths of the mass, in fb (events per 1/fb).
         leading: sample with the largest part of it.
@@ -46,6 +47,7 @@ class MassRow:
     mass: float
     before_trigger: float | None
     trigger: float | None
+    trigger_preselected: float | None
     efficiency: float
     background: float | None
     leading: str
@@ -108,6 +110,7 @@ def mass_rows(
     efficiencies: Sequence[Mapping[str, Any]],
     limits: Sequence[Mapping[str, Any]],
     model: Mapping[str, Any],
+    lines: Mapping[str, Mapping[str, float]],
 ) -> list[MassRow]:
     """Rows of a dataset by hypothesis and mass; only points that have no other axis.
 
@@ -117,6 +120,8 @@ def mass_rows(
         efficiencies: rows of efficiency.csv.
         limits: rows of limits.csv; of several levels the first counts.
         model: record of the stage ``templates``.
+        lines: fraction of the preselected signal that each trigger line keeps, ``any`` for their OR, by
+            ``hypothesis/point``.
     """
     expected: dict[tuple[str, str], Mapping[str, Any]] = {}
     for r in limits:
@@ -141,6 +146,7 @@ def mass_rows(
                 mass,
                 total / trigger if trigger else None,
                 trigger,
+                lines.get(f"{r['hypothesis']}/{r['point']}", {}).get("any"),
                 total,
                 sum(background.values()) if background else None,
                 max(background, key=lambda n: background[n]) if background else "",
@@ -167,6 +173,7 @@ def table_rows(rows: Sequence[MassRow], largest: int = _TABLE_MASSES) -> list[di
             "mass [GeV]": r.mass,
             "dataset": r.dataset,
             "selected before the trigger": r.before_trigger,
+            "trigger efficiency, preselected": r.trigger_preselected,
             "trigger efficiency": r.trigger,
             "total efficiency": r.efficiency,
             "background within two widths [per /fb]": r.background,
@@ -193,6 +200,28 @@ def _curves(rows: Sequence[MassRow], name: str, log: bool) -> list[Curve]:
     return found
 
 
+def _profile_figures(
+    profiles: Mapping[str, Mapping[str, Any]], folder: Path, search: str, data: str
+) -> list[FigureEntry]:
+    """Trigger efficiency by observable at the middle one of the points that all datasets have."""
+    common = [p for p in next(iter(profiles.values())) if all(p in told for told in profiles.values())]
+    narrow = [p for p in common if not further_axes(p.split("/")[1], ("mass",))]
+    if not narrow:
+        return []
+    point = narrow[len(narrow) // 2]
+    figures = []
+    for name in profiles[next(iter(profiles))][point]:
+        curves = [profile_curve(t[point][name], dataset) for dataset, t in profiles.items() if name in t[point]]
+        figure = datasets_figure(
+            curves, title=f"{search}, {point}", data=data, xlabel=name, ylabel="trigger efficiency, preselected"
+        )
+        file = folder / f"datasets_{search}_trigger_{name}.png"
+        with atomic_path(file) as tmp:
+            figure.savefig(tmp, format="png")
+        figures.append(FigureEntry(file.name, f"Trigger efficiency of the preselected {point} by {name}"))
+    return figures
+
+
 def compare_section(base: Path, folder: Path, search: str, datasets: Mapping[str, float], data: str) -> Section | None:
     """Figures and table of a search's datasets; None where no mass can be shown.
 
@@ -204,14 +233,19 @@ def compare_section(base: Path, folder: Path, search: str, datasets: Mapping[str
         data: kind of data.
     """
     rows: list[MassRow] = []
+    profiles: dict[str, Mapping[str, Any]] = {}
     for dataset, luminosity in datasets.items():
         at = base / search / dataset
         model = read_json(at / "templates" / "model.json")
-        rows += mass_rows(dataset, luminosity, read_csv(at / "efficiency.csv"), read_csv(at / "limits.csv"), model)
+        trigger = read_json(at / "trigger.json")
+        profiles[dataset] = trigger["profiles"]
+        limits = read_csv(at / "limits.csv")
+        rows += mass_rows(dataset, luminosity, read_csv(at / "efficiency.csv"), limits, model, trigger["lines"])
     if not rows:
         return None
     unit = next((r.unit for r in rows if r.unit), "")
     wanted = (
+        ("trigger_preselected", "trigger efficiency before the multivariate step", False),
         ("trigger", "trigger efficiency of what is selected", False),
         ("efficiency", "total efficiency", False),
         ("background", "background within two widths [events per /fb]", True),
@@ -227,6 +261,7 @@ def compare_section(base: Path, folder: Path, search: str, datasets: Mapping[str
                 with atomic_path(file) as tmp:
                     figure.savefig(tmp, format="png")
                 figures.append(FigureEntry(file.name, f"{text[0].upper()}{text[1:]} by mass, {' and '.join(datasets)}"))
+        figures += _profile_figures(profiles, folder, search, data)
     note = (
         "The count within two widths takes efficiency, background and luminosity alone; the expected limits also feel "
         "uncertainties and the size of the simulated samples."

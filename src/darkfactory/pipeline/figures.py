@@ -19,6 +19,7 @@ from darkfactory.interpret.couplings import g_minus_2_band
 from darkfactory.pipeline.lifetime_figures import lifetime_limits, regions
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
+from darkfactory.report.datasets import profile_curve
 from darkfactory.report.limits import Curve, coupling_figure, limit_figure, significance_figure
 from darkfactory.report.planes import plane_figure
 from darkfactory.report.spectra import cutflow_figure, network_figure, pulls_figure, quantity_figure, spectrum_figure
@@ -254,6 +255,22 @@ def _efficiencies(job: Request, common: Mapping[str, Any]) -> Drawn:
             "Fraction of the preselected signal that the trigger lines keep",
             quantity_figure(curves, **common, xlabel=MASS, ylabel="trigger efficiency"),
         )
+    yield from _trigger_profiles(trigger["profiles"], narrow, common)
+
+
+def _trigger_profiles(profiles: Mapping[str, Any], narrow: Sequence[Rows], common: Mapping[str, Any]) -> Drawn:
+    """Trigger efficiency by observable, for a low, a middle and a high mass of each hypothesis."""
+    for family in narrow:
+        points = [r["point"] for r in family if f"{r['hypothesis']}/{r['point']}" in profiles]
+        chosen = [points[i] for i in sorted({0, len(points) // 2, len(points) - 1})] if points else []
+        of_point = {p: profiles[f"{family[0]['hypothesis']}/{p}"] for p in chosen}
+        for name in dict.fromkeys(n for told in of_point.values() for n in told):
+            curves = [profile_curve(told[name], point) for point, told in of_point.items() if name in told]
+            yield (
+                _tag("trigger", family[0]["hypothesis"], name),
+                f"Trigger efficiency of the preselected signal by {name}",
+                quantity_figure(curves, **common, xlabel=name, ylabel="trigger efficiency"),
+            )
 
 
 def _cutflow(job: Request, common: Mapping[str, Any]) -> Drawn:

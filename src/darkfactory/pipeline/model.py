@@ -194,15 +194,48 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
         "luminosity_fb": spec["luminosity_fb"],
     }
     write_json(request.output("cutflow"), flows | {"provenance": provenance(request)})
-    lines = _line_efficiencies(signals, items)
-    write_json(request.output("trigger"), {"selected": triggers, "lines": lines, "provenance": provenance(request)})
+    told = {
+        "selected": triggers,
+        "lines": _line_efficiencies(signals, items),
+        "profiles": _trigger_profiles(signals, items),
+    }
+    write_json(request.output("trigger"), told | {"provenance": provenance(request)})
+
+
+def _served(items: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[str]]:
+    """Hypotheses of each simulated point."""
+    served: dict[tuple[str, str], dict[str, None]] = {}
+    for i in items:
+        served.setdefault((i["sample"], i["simulated"]), {})[i["hypothesis"]] = None
+    return {key: list(names) for key, names in served.items()}
+
+
+def _trigger_profiles(signals: Sequence[Located], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Trigger efficiency of the preselected signal by observable, and the share of the signal in each bin."""
+    served = _served(items)
+    result: dict[str, Any] = {}
+    for one in signals:
+        for point in one.manifest.points():
+            sums: dict[str, dict[str, np.ndarray]] = {}
+            for part in one.manifest.of(point):
+                for name, p in part.meta.get("trigger_profiles", {}).items():
+                    known = sums.setdefault(name, {"edges": np.asarray(p["edges"])})
+                    known |= {k: known.get(k, np.zeros(len(p[k]))) + np.asarray(p[k]) for k in ("all", "kept")}
+            told = {n: _profile(s["edges"], s["all"], s["kept"]) for n, s in sums.items() if np.sum(s["all"]) > 0}
+            for hypothesis in served.get((one.manifest.sample, point), ()):
+                if told:
+                    result[f"{hypothesis}/{point}"] = told
+    return result
+
+
+def _profile(edges: np.ndarray, every: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+    efficiency = [float(k / a) if a > 0 else None for k, a in zip(kept, every, strict=True)]
+    return {"edges": edges.tolist(), "efficiency": efficiency, "share": (every / every.sum()).tolist()}
 
 
 def _line_efficiencies(signals: Sequence[Located], items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Fraction of the preselected weight that each of the search's lines keeps, by simulated point."""
-    served: dict[tuple[str, str], dict[str, None]] = {}
-    for i in items:
-        served.setdefault((i["sample"], i["simulated"]), {})[i["hypothesis"]] = None
+    served = _served(items)
     result: dict[str, dict[str, float]] = {}
     for one in signals:
         for point in one.manifest.points():

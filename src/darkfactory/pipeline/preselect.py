@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from darkfactory.pipeline.beams import nominal_frame
 from darkfactory.pipeline.parts import Progress, input_items, run_parts
 from darkfactory.pipeline.request import Request
 from darkfactory.select.preselect import preselect
+from darkfactory.select.registry import find_observable
 from darkfactory.store.arrays import read_arrays, write_table
 from darkfactory.trigger.emulate import line_weight
 from darkfactory.trigger.menu import Level
 
 __all__ = ["chunk", "run"]
+
+_PROFILE_BINS = 20
 
 
 def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -45,6 +49,9 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         for name in names
     }
     lines |= {"all": float(np.sum(columns["weight_untriggered"])), "any": float(np.sum(columns["weight"]))}
+    profiles = {
+        n: _profile(columns, n, find_observable(selection.candidate, n).range) for n in selection.trigger_profiles
+    }
     n_minus_1 = [
         {"cut": h.cut, "observable": h.observable, "edges": h.edges.tolist(), "sumw": h.sumw.tolist()}
         for h in selected.n_minus_1
@@ -54,8 +61,17 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         "n_generated": item["n_generated"],
         "events": len(columns["weight"]),
         "sumw": float(np.sum(columns["weight"])),
-        "meta": item["meta"] | {"cutflow": selected.cutflow.to_dict(), "n_minus_1": n_minus_1, "trigger": lines},
+        "meta": item["meta"]
+        | {"cutflow": selected.cutflow.to_dict(), "n_minus_1": n_minus_1, "trigger": lines}
+        | ({"trigger_profiles": profiles} if profiles else {}),
     }
+
+
+def _profile(columns: Mapping[str, np.ndarray], name: str, span: tuple[float, float]) -> dict[str, list[float]]:
+    """Weight by an observable in equal bins, all of it and what the trigger keeps; beyond the range is left out."""
+    edges = np.linspace(*span, _PROFILE_BINS + 1)
+    all_, kept = (np.histogram(columns[name], edges, weights=columns[w])[0] for w in ("weight_untriggered", "weight"))
+    return {"edges": edges.tolist(), "all": all_.tolist(), "kept": kept.tolist()}
 
 
 def _levels(choice: TriggerChoice) -> list[tuple[Level, tuple[str, ...]]]:

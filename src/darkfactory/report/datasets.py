@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from darkfactory.report.limits import Curve
 from darkfactory.report.style import COLOURS, DATA_LABELS, figure
 
-__all__ = ["datasets_figure"]
+__all__ = ["datasets_figure", "profile_curve"]
+
+
+def profile_curve(profile: Mapping[str, Any], label: str, least_share: float = 1e-3) -> Curve:
+    """Efficiency at the centres of the bins that hold enough of the signal to tell one.
+
+    Example:
+        >>> profile_curve({"edges": [0.0, 1.0, 2.0], "efficiency": [0.5, None], "share": [1.0, 0.0]}, "a").mass
+        (0.5,)
+    """
+    centres = [(a + b) / 2 for a, b in zip(profile["edges"], profile["edges"][1:], strict=False)]
+    rows = zip(centres, profile["efficiency"], profile["share"], strict=True)
+    points = [(x, e) for x, e, share in rows if e is not None and share >= least_share]
+    return Curve(label, tuple(x for x, _ in points), tuple(e for _, e in points))
 
 
 def datasets_figure(

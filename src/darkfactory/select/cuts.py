@@ -139,7 +139,9 @@ def compile_selection(selection: SelectionConfig, where: str = "selection") -> P
         from_registry = list(selection.observables)
         for i, name in enumerate(from_registry):
             find_observable(candidate, name, f"{where}.observables[{i}]")
-    wanted = dict.fromkeys([*from_registry, *names])
+    for i, name in enumerate(selection.trigger_profiles):
+        find_observable(candidate, name, f"{where}.trigger_profiles[{i}]")
+    wanted = dict.fromkeys([*from_registry, *names, *selection.trigger_profiles])
     return Plan(
         builder,
         tuple((find_observable(candidate, n), parameters.get(n, {})) for n in wanted),

@@ -57,9 +57,11 @@ def test_rows_of_a_dataset() -> None:
         ],
         [limit("m2p00000", 3.0), limit("m2p00000", 4.0, 0.95), limit("m1p00000", None)],
         MODEL,
+        {"zprime/m2p00000": {"ffo": 0.4, "any": 0.6}},
     )
     assert [r.mass for r in rows] == [1.0, 2.0]
     empty, full = rows
+    assert (empty.trigger_preselected, full.trigger_preselected) == (None, 0.6)
     assert (empty.before_trigger, empty.background, empty.leading, empty.limit) == (None, None, "", None)
     assert (full.before_trigger, full.trigger, full.efficiency, full.leading) == (0.2, 0.5, 0.1, "ee")
     assert full.background == pytest.approx(8.0)
@@ -68,7 +70,7 @@ def test_rows_of_a_dataset() -> None:
     # 800 events are expected: 1.645 standard deviations of them, over the efficiency and the luminosity
     assert full.counting == pytest.approx(1.64485 * 800**0.5 / (0.1 * 100), rel=1e-4)
     of_count = limit("m2p00000", 3.0) | {"quantity": "efficiency_times_cross_section"}
-    (row,) = mass_rows("belle_977fb", 100.0, [efficiency("m2p00000", 2.0, 0.1, 0.5)], [of_count], MODEL)
+    (row,) = mass_rows("belle_977fb", 100.0, [efficiency("m2p00000", 2.0, 0.1, 0.5)], [of_count], MODEL, {})
     assert row.counting == pytest.approx(0.1 * full.counting)
 
 
@@ -82,6 +84,7 @@ def test_the_table_takes_masses_that_all_datasets_have() -> None:
             [efficiency(f"m{m:.5f}".replace(".", "p"), m, 0.1, 0.5) for m in masses[offset:]],
             [],
             MODEL,
+            {},
         )
     table = table_rows(rows, 3)
     assert [(r["mass [GeV]"], r["dataset"]) for r in table] == [
@@ -96,6 +99,9 @@ def test_a_section_from_files(tmp_path: Path) -> None:
         write_csv(base / "efficiency.csv", [efficiency("m2p00000", 2.0, 0.1, trigger)])
         write_csv(base / "limits.csv", [limit("m2p00000", 3.0)])
         write_json(base / "templates" / "model.json", MODEL)
+        told = {"edges": [0.0, 0.5, 1.0], "efficiency": [trigger, None], "share": [1.0, 0.0]}
+        profiles = {"zprime/m2p00000": {"x_pt_pair": told}}
+        write_json(base / "trigger.json", {"lines": {"zprime/m2p00000": {"any": trigger}}, "profiles": profiles})
     report = tmp_path / "report"
     report.mkdir()
     names = {"belle2_80fb": 79.7, "belle_977fb": 977.0}
@@ -103,7 +109,16 @@ def test_a_section_from_files(tmp_path: Path) -> None:
     assert section is not None
     assert len(section.tables["By mass"]) == 2
     assert [f.path for f in section.figures] == [
-        f"datasets_zprime_invisible_{n}.png" for n in ("trigger", "efficiency", "background", "counting", "limit")
+        f"datasets_zprime_invisible_{n}.png"
+        for n in (
+            "trigger_preselected",
+            "trigger",
+            "efficiency",
+            "background",
+            "counting",
+            "limit",
+            "trigger_x_pt_pair",
+        )
     ]
     for f in section.figures:
         assert (report / f.path).read_bytes().startswith(b"\x89PNG")

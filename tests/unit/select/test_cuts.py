@@ -29,6 +29,7 @@ def cut(name="a", observable="m2_recoil", **more):
         ({"cuts": [cut(min="3 GeV")]}, r"cuts\[0\].min: '3 GeV' carries a unit, but the observable is in GeV\^2"),
         ({"cuts": [cut(observable="dphi", max="3 GeV")]}, r"cuts\[0\].max: '3 GeV': unit 'GeV' is no unit of angle"),
         ({"observables": ["m2_recoil", "x"]}, r"^selection.observables\[1\]: unknown observable 'x'"),
+        ({"trigger_profiles": ["x"]}, r"^selection.trigger_profiles\[0\]: unknown observable 'x'"),
         ({"parameters": {"dphi": {"a": 1}}}, r"parameters.dphi: unknown parameter 'a' of 'dphi'; allowed are \[\]"),
         ({"cuts": [cut(f"c{i}", min=1) for i in range(65)]}, r"^selection.cuts: 65 cuts; at most 64"),
     ],
