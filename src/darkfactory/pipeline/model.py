@@ -38,7 +38,7 @@ from darkfactory.templates.fill import fill_region
 from darkfactory.templates.pseudodata import draw_observed
 from darkfactory.templates.shapes import SignalMeasurement, TemplatePoint, build_shape_model, measure_signal
 
-__all__ = ["ALL_FOLDS", "fill_point", "finish", "folds_of", "measure", "run"]
+__all__ = ["ALL_FOLDS", "fill_point", "finish", "folds_of", "measure", "profile_efficiency", "run"]
 
 ALL_FOLDS = (0, 1, 2, 3)
 TEMPLATE_FOLDS = (2, 3)
@@ -221,14 +221,22 @@ def _trigger_profiles(signals: Sequence[Located], items: Sequence[Mapping[str, A
                 for name, p in part.meta.get("trigger_profiles", {}).items():
                     known = sums.setdefault(name, {"edges": np.asarray(p["edges"])})
                     known |= {k: known.get(k, np.zeros(len(p[k]))) + np.asarray(p[k]) for k in ("all", "kept")}
-            told = {n: _profile(s["edges"], s["all"], s["kept"]) for n, s in sums.items() if np.sum(s["all"]) > 0}
+            told = {
+                n: profile_efficiency(s["edges"], s["all"], s["kept"]) for n, s in sums.items() if np.sum(s["all"]) > 0
+            }
             for hypothesis in served.get((one.manifest.sample, point), ()):
                 if told:
                     result[f"{hypothesis}/{point}"] = told
     return result
 
 
-def _profile(edges: np.ndarray, every: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+def profile_efficiency(edges: np.ndarray, every: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+    """Kept over all, None where there is nothing, and the share of each bin.
+
+    Example:
+        >>> profile_efficiency(np.arange(3.0), np.array([4.0, 0.0]), np.array([1.0, 0.0]))
+        {'edges': [0.0, 1.0, 2.0], 'efficiency': [0.25, None], 'share': [1.0, 0.0]}
+    """
     efficiency = [float(k / a) if a > 0 else None for k, a in zip(kept, every, strict=True)]
     return {"edges": edges.tolist(), "efficiency": efficiency, "share": (every / every.sum()).tolist()}
 

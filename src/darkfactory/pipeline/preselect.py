@@ -22,7 +22,7 @@ from darkfactory.store.arrays import read_arrays, write_table
 from darkfactory.trigger.emulate import line_weight
 from darkfactory.trigger.menu import Level
 
-__all__ = ["chunk", "run"]
+__all__ = ["chunk", "run", "trigger_profile"]
 
 _PROFILE_BINS = 20
 
@@ -50,7 +50,8 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     }
     lines |= {"all": float(np.sum(columns["weight_untriggered"])), "any": float(np.sum(columns["weight"]))}
     profiles = {
-        n: _profile(columns, n, find_observable(selection.candidate, n).range) for n in selection.trigger_profiles
+        n: trigger_profile(columns, n, find_observable(selection.candidate, n).range)
+        for n in selection.trigger_profiles
     }
     n_minus_1 = [
         {"cut": h.cut, "observable": h.observable, "edges": h.edges.tolist(), "sumw": h.sumw.tolist()}
@@ -67,8 +68,15 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     }
 
 
-def _profile(columns: Mapping[str, np.ndarray], name: str, span: tuple[float, float]) -> dict[str, list[float]]:
-    """Weight by an observable in equal bins, all of it and what the trigger keeps; beyond the range is left out."""
+def trigger_profile(columns: Mapping[str, np.ndarray], name: str, span: tuple[float, float]) -> dict[str, list[float]]:
+    """Weight by an observable in equal bins, all of it and what the trigger keeps; beyond the range is left out.
+
+    Example:
+        >>> columns = {"x": np.array([0.06, 0.11, 0.92]), "weight_untriggered": np.ones(3), "weight": np.full(3, 0.5)}
+        >>> told = trigger_profile(columns, "x", (0.0, 1.0))
+        >>> (told["all"][1:5], told["kept"][18])
+        ([1.0, 1.0, 0.0, 0.0], 0.5)
+    """
     edges = np.linspace(*span, _PROFILE_BINS + 1)
     all_, kept = (np.histogram(columns[name], edges, weights=columns[w])[0] for w in ("weight_untriggered", "weight"))
     return {"edges": edges.tolist(), "all": all_.tolist(), "kept": kept.tolist()}
