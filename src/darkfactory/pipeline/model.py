@@ -69,14 +69,17 @@ def measure(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def fill_point(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Histogram]:
-    """Histograms of one sample's point in every region, its parts added by the fixed tree."""
+def fill_point(
+    request: Mapping[str, Any], item: Mapping[str, Any], names: Sequence[str] | None = None
+) -> dict[str, Histogram]:
+    """Histograms of one sample's point in every region, or in those named, its parts added by the fixed tree."""
     config = validate(TemplatesConfig, request["spec"]["templates"], where="templates")
     binning = Binning.from_dict(item["binning"])
-    filled: dict[str, list[Histogram]] = {r.name: [] for r in config.regions}
+    regions = [r for r in config.regions if names is None or r.name in names]
+    filled: dict[str, list[Histogram]] = {r.name: [] for r in regions}
     for path, generated in zip(item["paths"], item["counts"], strict=True):
         columns = read_candidates(path, item)
-        for region in config.regions:
+        for region in regions:
             edges = binning.regions[region.name].edges
             filled[region.name].append(fill_region(columns, region, edges, n_generated=generated))
     return {name: tree_reduce(parts, lambda a, b: a + b) for name, parts in filled.items()}

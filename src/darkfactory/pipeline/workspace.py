@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkfactory.config.load import validate
@@ -21,25 +21,26 @@ from darkfactory.templates.shapes import ShapeModel, TemplatePoint
 from darkfactory.templates.signal import SignalSample
 from darkfactory.templates.workspace import build_workspaces
 
-__all__ = ["point_workspace", "run"]
+__all__ = ["point_workspaces", "run"]
 
 
-def point_workspace(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
-    """The workspace of one point, from the search's records and its own sample."""
+def point_workspaces(request: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The workspaces of points that share a simulated one, from the search's records and that sample."""
     job = Request.from_dict(request)
     spec = job.spec
     config = validate(TemplatesConfig, spec["templates"], where="templates")
     model = read_json(job.input("model"))
     binning = Binning.from_dict(model["binning"])
-    point = TemplatePoint(item["hypothesis"], item["point"])
-    samples = None
-    region = config.region_of(point.mass, point.hypothesis)
-    if config.signal == "simulation" and region is not None:
-        histogram = fill_point(request, {**item, "binning": model["binning"]})[region.name]
-        samples = {point.key: SignalSample(histogram, item["sigma_fb"], item["sigma_err_fb"])}
+    points = [TemplatePoint(item["hypothesis"], item["point"]) for item in items]
+    samples: dict[str, SignalSample] = {}
+    for point, item in zip(points, items, strict=True):
+        region = config.region_of(point.mass, point.hypothesis)
+        if config.signal == "simulation" and region is not None:
+            histogram = fill_point(request, {**item, "binning": model["binning"]}, [region.name])[region.name]
+            samples[point.key] = SignalSample(histogram, item["sigma_fb"], item["sigma_err_fb"])
     luminosity = spec["luminosity_fb"]
     templates = build_templates(
-        [point],
+        points,
         ShapeModel.from_dict(model["shapes"]),
         binning,
         BackgroundModel.from_dict(model["background"]),
@@ -51,7 +52,7 @@ def point_workspace(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict
     built = build_workspaces(
         templates,
         Observed.from_dict(read_json(job.input("observed"))),
-        [point],
+        points,
         config,
         luminosity,
         luminosity_uncertainty=spec["luminosity_uncertainty"]["value"],
@@ -68,9 +69,12 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     simulated = point_items(locate(request.input_list("signals")), folds_of(spec))
     items = hypothesis_items(simulated, spec, spec["block"])
     plain = request.to_dict()
-    tasks = [("darkfactory.pipeline.workspace:point_workspace", (plain, item)) for item in items]
+    shared: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for item in items:
+        shared.setdefault((item["hypothesis"], item["simulated"]), []).append(item)
+    tasks = [("darkfactory.pipeline.workspace:point_workspaces", (plain, group)) for group in shared.values()]
     what = f"workspace {spec['search']}/{spec['dataset']}"
-    made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} points"))
+    made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} simulated points"))
     value: dict[str, Any] = {"points": {}, "excluded": {}, "provenance": provenance(request)}
     for one in made:
         value["points"] |= one["points"]
