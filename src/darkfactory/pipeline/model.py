@@ -28,6 +28,7 @@ from darkfactory.pipeline.selected import (
     point_items,
     read_candidates,
     read_folds,
+    reweighted,
     total_cutflow,
 )
 from darkfactory.records.histogram import Histogram
@@ -38,7 +39,7 @@ from darkfactory.templates.fill import fill_region
 from darkfactory.templates.pseudodata import draw_observed
 from darkfactory.templates.shapes import SignalMeasurement, TemplatePoint, build_shape_model, measure_signal
 
-__all__ = ["ALL_FOLDS", "fill_point", "finish", "folds_of", "measure", "profile_efficiency", "run"]
+__all__ = ["ALL_FOLDS", "fill_point", "finish", "folds_of", "measure", "measure_points", "profile_efficiency", "run"]
 
 ALL_FOLDS = (0, 1, 2, 3)
 TEMPLATE_FOLDS = (2, 3)
@@ -49,10 +50,16 @@ def folds_of(spec: Mapping[str, Any]) -> tuple[int, ...]:
     return TEMPLATE_FOLDS if spec["trained"] else ALL_FOLDS
 
 
-def measure(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
-    """Shape and efficiency of one signal point."""
+def measure_points(request: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Shapes and efficiencies of points that share a simulated one, whose candidates are read once."""
     config = validate(TemplatesConfig, request["spec"]["templates"], where="templates")
-    columns = concatenate([read_candidates(p, item) for p in item["paths"]])
+    columns = concatenate([read_folds(p, items[0]["folds"]) for p in items[0]["paths"]])
+    return [measure(config, item, columns) for item in items]
+
+
+def measure(config: TemplatesConfig, item: Mapping[str, Any], candidates: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Shape and efficiency of one signal point, from the candidates of the simulated one."""
+    columns = reweighted(candidates, item, item["paths"][0])
     point = TemplatePoint(item["hypothesis"], item["point"])
     # lifetimes do not change the shape much: it is that of all decays of the simulated point, where events are many
     found = measure_signal(
@@ -154,8 +161,19 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     what = f"templates {spec['search']}/{spec['dataset']}"
     served = {(i["hypothesis"], i["simulated"]): i for i in items if i["reweight"]}
     simulated = [i | {"point": i["simulated"], "reweight": {}} for i in served.values()]
-    tasks = [("darkfactory.pipeline.model:measure", (plain, item)) for item in [*items, *simulated]]
-    measured = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} signal points"))
+    wanted = [*items, *simulated]
+    shared: dict[tuple[str, str], list[int]] = {}
+    for i, item in enumerate(wanted):
+        shared.setdefault((item["hypothesis"], item["simulated"]), []).append(i)
+    groups = [[wanted[i] for i in group] for group in shared.values()]
+    tasks = [("darkfactory.pipeline.model:measure_points", (plain, group)) for group in groups]
+    made_by_group = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} simulated signal points"))
+    by_number = {
+        i: m
+        for group, made in zip(shared.values(), made_by_group, strict=True)
+        for i, m in zip(group, made, strict=True)
+    }
+    measured = [by_number[i] for i in range(len(wanted))]
     tables = {
         "measurements": [m["measurement"] for m in measured if m["measurement"] is not None],
         "backgrounds": point_items(backgrounds, folds),

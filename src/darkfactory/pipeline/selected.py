@@ -26,6 +26,7 @@ __all__ = [
     "point_items",
     "read_candidates",
     "read_folds",
+    "reweighted",
     "sigma",
     "total_cutflow",
 ]
@@ -74,12 +75,21 @@ def read_candidates(path: str | Path, item: Mapping[str, Any]) -> dict[str, np.n
     Raises:
         InputError: an axis without the decay lengths of a particle.
     """
-    columns = read_folds(path, item["folds"])
+    return reweighted(read_folds(path, item["folds"]), item, str(path))
+
+
+def reweighted(columns: Mapping[str, np.ndarray], item: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
+    """Candidates with the weights of the item's lifetimes, see :func:`read_candidates`.
+
+    Raises:
+        InputError: an axis without the decay lengths of a particle.
+    """
+    columns = dict(columns)
     for axis, ctau in item.get("reweight", {}).items():
         particle = item.get("lifetimes", {}).get(axis)
         if particle is None or f"proper_{particle}" not in columns:
             raise InputError(
-                f"{path}: events cannot be reweighted to {axis}: no column proper_{particle}; name the particle under "
+                f"{where}: events cannot be reweighted to {axis}: no column proper_{particle}; name the particle under "
                 "`lifetimes` of the sample and give it a `mixture_cm` in its process"
             )
         factor = lifetime_weight(columns[f"proper_{particle}"], columns[f"density_{particle}"], ctau)

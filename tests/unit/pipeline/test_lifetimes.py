@@ -70,7 +70,7 @@ def campaign(**change: Any) -> Campaign:
 def far() -> dict[str, Any]:
     axes = {
         "mass": AxisGrid(values=(0.5,)),
-        "lifetime": AxisGrid(values=(1.0, 500.0)),
+        "lifetime": AxisGrid(values=(1.0, 5000.0)),
         "lifetime2": AxisGrid(values=(1.0,)),
     }
     return {"grids": {"tiny": (PointGrid(axes=axes),)}}
@@ -81,7 +81,7 @@ def far() -> dict[str, Any]:
     [
         ({"sample": {"lifetimes": {"lifetime": "hp"}}}, "does not say whose c tau 'lifetime2' is"),
         ({"sample": {"lifetimes": {"lifetime": "Ap", "lifetime2": "chi2"}}}, "draws no decay lengths of Ap"),
-        ({"hypothesis": far()}, "lifetime of 500 cm is outside the 0.001 to 100 cm"),
+        ({"hypothesis": far()}, "lifetime of 5000 cm is outside the 0.001 to 1000 cm"),
     ],
 )
 def test_lifetimes_are_checked_at_the_door(change: dict[str, Any], message: str) -> None:
