@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 N_FOLDS = 4
+# events many lifetimes away count as none: they are no efficiency, and their weights underflow
+_NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def reweighted(columns: Mapping[str, np.ndarray], item: Mapping[str, Any], where
                 "`lifetimes` of the sample and give it a `mixture_cm` in its process"
             )
         factor = lifetime_weight(columns[f"proper_{particle}"], columns[f"density_{particle}"], ctau)
+        factor = np.where(factor > _NEGLIGIBLE, factor, 0.0)
         for name in ("weight", "weight_untriggered"):
             columns[name] = columns[name] * factor
     return columns

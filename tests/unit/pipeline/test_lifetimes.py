@@ -111,3 +111,11 @@ def test_wrong_counted_backgrounds_are_refused(change: dict[str, Any], message: 
     counted = {**TEMPLATES["expected"]["sidebands_mumu"], **change}
     with pytest.raises(ConfigError, match=message):
         validate(TemplatesConfig, {**TEMPLATES, "expected": {"sidebands": counted}})
+
+
+def test_events_many_lifetimes_away_count_as_none(tmp_path: Path) -> None:
+    path = candidates(tmp_path / "part.root")
+    item: dict[str, Any] = {"folds": [0], "reweight": {"lifetime": 1e-3}, "lifetimes": {"lifetime": "hp"}}
+    found = read_candidates(path, item)
+    assert set(found["weight"][found["proper_hp"] > 0.03]) == {0.0}
+    assert found["weight"].mean() == pytest.approx(2.0, rel=0.1)
