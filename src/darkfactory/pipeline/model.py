@@ -77,15 +77,25 @@ def measure(config: TemplatesConfig, item: Mapping[str, Any], candidates: Mappin
 
 
 def fill_point(
-    request: Mapping[str, Any], item: Mapping[str, Any], names: Sequence[str] | None = None
+    request: Mapping[str, Any],
+    item: Mapping[str, Any],
+    names: Sequence[str] | None = None,
+    tables: Sequence[Mapping[str, np.ndarray]] | None = None,
 ) -> dict[str, Histogram]:
-    """Histograms of one sample's point in every region, or in those named, its parts added by the fixed tree."""
+    """Histograms of one sample's point in every region, its parts added by the fixed tree.
+
+    Args:
+        request: of the stage.
+        item: the point, its parts and the binning.
+        names: only these regions.
+        tables: candidates of its parts, where they have been read.
+    """
     config = validate(TemplatesConfig, request["spec"]["templates"], where="templates")
     binning = Binning.from_dict(item["binning"])
     regions = [r for r in config.regions if names is None or r.name in names]
     filled: dict[str, list[Histogram]] = {r.name: [] for r in regions}
-    for path, generated in zip(item["paths"], item["counts"], strict=True):
-        columns = read_candidates(path, item)
+    for i, (path, generated) in enumerate(zip(item["paths"], item["counts"], strict=True)):
+        columns = read_candidates(path, item) if tables is None else reweighted(tables[i], item, path)
         for region in regions:
             edges = binning.regions[region.name].edges
             filled[region.name].append(fill_region(columns, region, edges, n_generated=generated))

@@ -12,7 +12,7 @@ from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.model import fill_point, folds_of
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.pipeline.selected import hypothesis_items, locate, point_items
+from darkfactory.pipeline.selected import hypothesis_items, locate, point_items, read_folds
 from darkfactory.templates.background import BackgroundModel
 from darkfactory.templates.binning import Binning
 from darkfactory.templates.build import build_templates
@@ -33,10 +33,12 @@ def point_workspaces(request: Mapping[str, Any], items: Sequence[Mapping[str, An
     binning = Binning.from_dict(model["binning"])
     points = [TemplatePoint(item["hypothesis"], item["point"]) for item in items]
     samples: dict[str, SignalSample] = {}
+    tables = [read_folds(p, items[0]["folds"]) for p in items[0]["paths"]] if config.signal == "simulation" else []
     for point, item in zip(points, items, strict=True):
         region = config.region_of(point.mass, point.hypothesis)
         if config.signal == "simulation" and region is not None:
-            histogram = fill_point(request, {**item, "binning": model["binning"]}, [region.name])[region.name]
+            filled = fill_point(request, {**item, "binning": model["binning"]}, [region.name], tables)
+            histogram = filled[region.name]
             samples[point.key] = SignalSample(histogram, item["sigma_fb"], item["sigma_err_fb"])
     luminosity = spec["luminosity_fb"]
     templates = build_templates(
