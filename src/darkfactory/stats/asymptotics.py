@@ -68,7 +68,8 @@ def log_cls(
             return np.asarray(np.exp(-0.5 * x * x - 0.5 * np.log(2 * np.pi) - log_cdf))
 
         slope = -hazard(-(t + ra), top) * (t1 + ra1) + hazard(-t, bottom) * t1
-    return np.asarray(top - bottom), np.asarray(slope)
+        value = top - bottom
+    return np.asarray(value), np.asarray(slope)
 
 
 def sigma_limit(estimate: FloatArray, sigma: FloatArray, cl: float) -> FloatArray:

@@ -26,6 +26,7 @@ from darkfactory.stats.structure import Batch, Data, FloatArray
 __all__ = ["minimise"]
 
 _PIVOT = 1e-13
+FLAT = 1e-12
 
 
 @kernel
@@ -105,12 +106,14 @@ def _profile(
             on[count] = i
             count += 1
     _solve(hess, cross, on, count, 0.0, a, scale, column, x)
-    curvature = hess[poi, poi]
+    stiffness = hess[poi, poi]
+    curvature = stiffness
     for i in range(count):
         tangent[on[i]] = -x[i]
         curvature -= cross[on[i]] * x[i]
     tangent[poi] = 1.0
-    return curvature
+    # what rounding leaves where the others undo everything
+    return 0.0 if abs(curvature) <= FLAT * abs(stiffness) else curvature
 
 
 @kernel
@@ -129,7 +132,17 @@ def _run(
     results: Any,
 ) -> None:
     """Minimise window ``windows[i]`` for data set ``sets[i]``, from the start in ``theta_out[i]``."""
-    value_out, gammas_out, slope_out, tangent_out, curvature_out, converged, decrement_out, iterations = results
+    (
+        value_out,
+        gammas_out,
+        slope_out,
+        tangent_out,
+        curvature_out,
+        stiffness_out,
+        converged,
+        decrement_out,
+        iterations,
+    ) = results
     sizes = tables[7]
     poi, most_basis, most_bins, most_entries = sizes[1], sizes[2], sizes[3], sizes[4]
     npar, nslots = theta_out.shape[1], max(1, len(tables[6]))
@@ -193,6 +206,7 @@ def _run(
                     if last:
                         slope += dot(hess[poi], step, npar)
                     slope_out[n] = slope
+                    stiffness_out[n] = hess[poi, poi]
                     curvature_out[n] = _profile(grad, hess, theta, lo, hi, loose, poi, solver, tangent_out[n])
                 for i in range(npar):
                     theta_out[n, i] = proposal[i] if last else theta[i]
@@ -273,13 +287,13 @@ def minimise(
         sets: (n,).
 
     Returns:
-        Values, per-bin factors of all channels side by side, slopes, tangents, curvatures, converged, decrements and
-        iterations, as in :class:`darkfactory.stats.newton.Fit`.
+        Values, per-bin factors of all channels side by side, slopes, tangents, curvatures, stiffnesses, converged,
+        decrements and iterations, as in :class:`darkfactory.stats.newton.Fit`.
     """
     n, npar = theta.shape
     results = (
         np.full(n, np.inf), np.ones((n, data.flat[0].shape[1])), np.zeros(n), np.zeros((n, npar)), np.zeros(n),
-        np.zeros(n, dtype=bool), np.full(n, np.inf), np.zeros(n, dtype=np.int64),
+        np.zeros(n), np.zeros(n, dtype=bool), np.full(n, np.inf), np.zeros(n, dtype=np.int64),
     )  # fmt: skip
     t = tables(m.structure)
     numbers = (t.blocks, t.slots, t.histo, t.perbin, t.in_gamma, t.kinds, t.parameters, t.sizes)

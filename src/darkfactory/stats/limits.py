@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri
 
 from darkfactory.config.statistics import StatisticsConfig
@@ -22,13 +23,16 @@ from darkfactory.stats.counting import counting_limits, counting_p0, counting_ra
 from darkfactory.stats.histfactory import Batch, FloatArray, compile_workspace, compile_workspaces
 from darkfactory.stats.lint import effective_background, lint_workspace
 from darkfactory.stats.newton import Backend, fastest
-from darkfactory.stats.scan import asymptotic_limits
+from darkfactory.stats.scan import BaseFits, asymptotic_limits
 from darkfactory.stats.stock import stock_limits
 from darkfactory.stats.toys import ToyLimit, toy_limits
 
 __all__ = ["WorkspaceInput", "choose_method", "compute_limits", "fit_backend"]
 
 log = logging.getLogger(__name__)
+
+# standard deviations of the deviance from which a fit is one that stock pyhf looks at
+_POOR = 10.0
 
 Band = tuple[float, float, float, float, float]
 
@@ -87,6 +91,13 @@ def fit_backend(config: StatisticsConfig) -> Backend:
     return fastest() if config.backend == "auto" else config.backend
 
 
+def _poor(batch: Batch, base: BaseFits) -> npt.NDArray[np.bool_]:
+    """Fits that describe nothing: far from their data, or expecting negative counts; there may be better minima."""
+    bins = sum(block.nbins for block in batch.structure.blocks)
+    deviance = 2 * base.free.value
+    return (deviance > bins + _POOR * math.sqrt(2 * bins)) | (deviance < -1e-6)
+
+
 def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> list[_Point | None]:
     """Asymptotic limits of all workspaces that the engine takes; None where only stock pyhf does."""
     groups, refused = compile_workspaces(specs)
@@ -99,6 +110,7 @@ def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> lis
             batch = group.batch.take(part)
             scan = asymptotic_limits(batch, config.cls, backend=fit_backend(config))
             base = scan.base
+            poor = _poor(batch, base)
             for i, position in enumerate(group.positions[first : first + config.batch]):
                 statuses = cast(tuple[Status, ...], scan.status[i])
                 good = all(s == "ok" for s in statuses)
@@ -119,7 +131,7 @@ def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> lis
                     mu_hat=_finite(base.free.theta[i, batch.structure.poi]) if fitted else None,
                     mu_err=_finite(error) if fitted else None,
                     q0=_finite(base.q0[i]) if fitted else None,
-                    flagged=bool(fitted and not base.free.curvature[i] > 0),
+                    flagged=bool(fitted and (poor[i] or not base.free.curvature[i] > 0)),
                     sigma=float(scan.sigma_asimov[i]) if np.isfinite(scan.sigma_asimov[i]) else 1.0,
                 )
     return result

@@ -25,6 +25,8 @@ IntArray = npt.NDArray[np.intp]
 Backend = Literal["numpy", "numba"]
 
 _PIVOT = 1e-13
+FLAT = 1e-12
+"""Part of the curvature with all others held that is left by rounding where the others undo everything."""
 
 
 def fastest() -> Backend:
@@ -47,7 +49,9 @@ class Fit:
         gammas: profiled per-bin factors per channel.
         slope: derivative of the minimum with respect to the parameter of interest (envelope theorem), (n,).
         tangent: derivative of the minimising parameters with respect to it, (n, parameters).
-        curvature: second derivative of the minimum with respect to it, (n,).
+        curvature: second derivative of the minimum with respect to it, exactly zero where it is no more than rounding
+            (the other parameters undo what it does), (n,).
+        stiffness: the same with all other parameters held, (n,).
         converged: (n,).
         decrement: half the squared Newton step at the end: what one more step would gain, (n,).
         iterations: evaluations used, (n,).
@@ -59,6 +63,7 @@ class Fit:
     slope: FloatArray
     tangent: FloatArray
     curvature: FloatArray
+    stiffness: FloatArray
     converged: BoolArray
     decrement: FloatArray
     iterations: npt.NDArray[np.int64]
@@ -149,6 +154,7 @@ def profile_curvature(h: FloatArray, active: BoolArray, poi: int) -> tuple[Float
     cross = h[:, :, poi : poi + 1]
     tangent = -solve_damped(h, np.where(others[:, :, None], cross, 0.0), others, np.zeros(len(h)))[:, :, 0]
     curvature = h[:, poi, poi] + _dot(np.where(others, h[:, :, poi], 0.0), tangent)
+    curvature = np.where(np.abs(curvature) <= FLAT * np.abs(h[:, poi, poi]), 0.0, curvature)
     tangent[:, poi] = 1.0
     return curvature, tangent
 
@@ -269,6 +275,7 @@ def fit(
         "slope": np.zeros(n),
         "tangent": np.zeros_like(theta),
         "curvature": np.zeros(n),
+        "stiffness": np.zeros(n),
         "decrement": np.full(n, np.inf),
     }
     gammas = tuple(np.ones_like(b.g_init) for b in m.blocks)
@@ -310,8 +317,9 @@ def fit(
             out["value"][where] = final.value - np.where(last, decrement[leave], 0.0)
             out["decrement"][where] = decrement[leave]
             if m.structure.poi >= 0:
-                # envelope theorem, carried along the last step
                 poi = m.structure.poi
+                out["stiffness"][where] = final.hessian[:, poi, poi]
+                # envelope theorem, carried along the last step
                 moved = np.where(last[:, None], (proposal - state.theta)[leave], 0.0)
                 bend = _dot(final.hessian[:, poi], moved)
                 out["slope"][where] = final.gradient[:, poi] + bend
@@ -382,7 +390,7 @@ def _fit_compiled(
 
     everything: IntArray = np.arange(len(theta))
     free, lo, hi = np.ascontiguousarray(free), np.ascontiguousarray(lo), np.ascontiguousarray(hi)
-    value, gammas, slope, tangent, curvature, converged, decrement, iterations = minimise(
+    value, gammas, slope, tangent, curvature, stiffness, converged, decrement, iterations = minimise(
         m, data, theta, free, lo, hi, tolerance=tolerance, max_iterations=max_iterations,
         windows=everything if windows is None else windows, sets=everything if sets is None else sets,
     )  # fmt: skip
@@ -394,6 +402,7 @@ def _fit_compiled(
         slope=slope,
         tangent=tangent,
         curvature=curvature,
+        stiffness=stiffness,
         converged=converged,
         decrement=decrement,
         iterations=iterations,

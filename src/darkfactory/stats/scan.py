@@ -23,6 +23,8 @@ _ROOT_STEPS = 60
 _CLOSE = 1e-5
 # the last Newton step is taken, so that a decrement of this size leaves its square
 _TOLERANCE = 1e-9
+# in standard deviations per standard deviation: what rounding leaves of a slope at a minimum
+_NO_SLOPE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,7 @@ def _replace(old: Fit, where: IntArray, new: Fit) -> Fit:
         slope=put(old.slope, new.slope),
         tangent=put(old.tangent, new.tangent),
         curvature=put(old.curvature, new.curvature),
+        stiffness=put(old.stiffness, new.stiffness),
         converged=put(old.converged, new.converged),
         decrement=put(old.decrement, new.decrement),
         iterations=put(old.iterations, new.iterations),
@@ -388,17 +391,24 @@ def asymptotic_limits(
     with np.errstate(all="ignore"):
         sensitive = (at_null.curvature > 0) & np.isfinite(at_null.curvature)
         sigma = np.where(sensitive, 1 / np.sqrt(np.where(sensitive, at_null.curvature, 1.0)), np.nan)
-    # no background at all: the curvature of the Asimov set says nothing, but every signal event counts
-    slope = at_null.slope
-    countable = ~sensitive & (slope > 0)
-    sigma = np.where(countable, 1 / np.where(countable, slope, 1.0), sigma)
-    sensitive = sensitive | countable
+        # no background at all: the curvature of the Asimov set says nothing, but every signal event counts
+        slope, stiffness = at_null.slope, np.maximum(at_null.stiffness, 0.0)
+        countable = ~sensitive & (slope > 0) & (slope > _NO_SLOPE * np.sqrt(stiffness))
+        sigma = np.where(countable, 1 / np.where(countable, slope, 1.0), sigma)
+        # other parameters undo a small signal: a limit is where they reach their bounds, and the search starts nearby
+        degenerate = ~sensitive & ~countable & (stiffness > 0)
+        sigma = np.where(degenerate, 1 / np.sqrt(np.where(degenerate, stiffness, 1.0)), sigma)
+    sensitive = sensitive | countable | degenerate
     usable = base.ok & sensitive
     flat = np.concatenate([band_targets(cl) for cl in cls])
     expected, expected_fit, ok_expected = _expected_roots(m, base, sigma, flat, usable, backend)
     mu, fit_data, fit_asimov, ok_observed = _observed_roots(m, observed, base, sigma, cls, usable, backend)
     n, t = len(m), len(cls)
-    ok = ok_observed & ok_expected.reshape(n, t, 5).all(axis=2)
+    band = expected.reshape(n, t, 5)
+    with np.errstate(all="ignore"):
+        # roots out of order are roots of a curve with several: none of them is the limit
+        ordered = (np.diff(band, axis=2) > 0).all(axis=2)
+    ok = ok_observed & ok_expected.reshape(n, t, 5).all(axis=2) & ordered
 
     def status(i: int, j: int) -> str:
         if not base.ok[i]:
@@ -411,7 +421,7 @@ def asymptotic_limits(
         base=base,
         sigma_asimov=sigma,
         observed=np.where(ok, mu, np.nan),
-        expected=np.where(ok[:, :, None], expected.reshape(n, t, 5), np.nan),
+        expected=np.where(ok[:, :, None], band, np.nan),
         observed_fit=fit_data,
         observed_asimov=fit_asimov,
         expected_fit=expected_fit.reshape(n, t, 5, -1),

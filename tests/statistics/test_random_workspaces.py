@@ -1,0 +1,31 @@
+"""Whatever workspace comes: a status, no silent number, and pyhf's own minimum wherever pyhf finds one."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+from random_workspaces import survey
+
+from darkfactory.stats.newton import Backend
+
+BACKENDS: tuple[Backend, ...] = ("numpy", "numba") if importlib.util.find_spec("numba") else ("numpy",)
+
+
+def test_random_workspaces() -> None:
+    found = survey(range(50), BACKENDS, certificates=False, stock_every=10)
+    assert found.problems == []
+    assert found.status.total() == 50
+    assert found.status["ok"] > 35
+    assert found.pyhf["equal"] > 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(20))
+def test_ten_thousand_random_workspaces(part: int) -> None:
+    found = survey(range(500 * part, 500 * (part + 1)), BACKENDS, stock_every=5)
+    assert found.problems == []
+    assert found.status.total() == 500
+    # the others go to stock pyhf, and have no number if it cannot confirm one either
+    assert found.certificate["passed"] > 0.8 * found.certificate.total()
+    assert found.pyhf["equal"] > 0.5 * found.pyhf.total()
