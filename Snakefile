@@ -21,6 +21,7 @@ include: "rules/limits.smk"
 include: "rules/scan.smk"
 include: "rules/diagnostics.smk"
 include: "rules/interpret.smk"
+include: "rules/combine.smk"
 include: "rules/report.smk"
 include: "rules/collect.smk"
 

@@ -44,6 +44,7 @@ wildcard_constraints:
     # looks ahead: a dataset of another search is no path of the workflow
     search="|".join(f"{s}(?=/{d}(?:/|$))" for s, d in PLAN.campaign.searches),
     dataset="|".join(dict.fromkeys(d for _, d in PLAN.campaign.searches)),
+    combination="|".join(PLAN.campaign.combinations) or "(?!)",
     period="|".join(PLAN.periods.periods),
     block=r"all|b\d{3}|" + POINT_PATTERN,
 

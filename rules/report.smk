@@ -32,6 +32,14 @@ def rates_of_campaign(wildcards):
     ]
 
 
+def combinations_of_campaign(wildcards):
+    """Index files of all combinations."""
+    return [
+        PATTERNS["combination"].format(campaign=CAMPAIGN, combination=c)
+        for c in PLAN.campaign.combinations
+    ]
+
+
 rule figures:
     input:
         limits_csv=PATTERNS["limits_csv"],
@@ -64,6 +72,7 @@ rule report:
     input:
         figures=figures_of_campaign,
         rates=rates_of_campaign,
+        combinations=combinations_of_campaign,
     output:
         report=PATTERNS["report"],
         manifest=PATTERNS["manifest"],

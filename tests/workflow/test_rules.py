@@ -123,15 +123,15 @@ EDITED = {
     "trigger": {"trigger", "rates", "preselect"},
     "select": {"preselect", "network", "select"},
     "templates": {"model", "workspace"},
-    "stats": {"limits", "scan", "diagnostics"},
-    "models": {"interpret", "figures"},
-    "interpret": {"interpret", "figures"},
-    "report": {"diagnostics", "figures", "report"},
+    "stats": {"limits", "scan", "diagnostics", "combine"},
+    "models": {"interpret", "figures", "combine"},
+    "interpret": {"interpret", "figures", "combine"},
+    "report": {"diagnostics", "combine", "figures", "report"},
     "cli": set(),
 }
 STAGES = (
     "integrate", "generate", "simulate", "skim", "trigger", "rates", "preselect", "network", "select", "model",
-    "workspace", "limits", "scan", "diagnostics", "interpret", "figures", "report",
+    "workspace", "limits", "scan", "diagnostics", "combine", "interpret", "figures", "report",
 )  # fmt: skip
 PROBE = """
 import json, sys

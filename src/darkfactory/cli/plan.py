@@ -98,6 +98,8 @@ def _analysis_jobs(plan: Planner) -> Iterator[Load]:
         yield Load("figures", 1, points)
     for rates in campaign.config.trigger_rates.values():
         yield Load("trigger_rates", 1, 0, float(sum(campaign.events(s) for s in rates.samples)))
+    for name in campaign.combinations:
+        yield Load("combine", 1, len(plan.combination_sources({"combination": name})))
     yield Load("report", 1)
 
 

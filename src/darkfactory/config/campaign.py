@@ -63,6 +63,8 @@ class CampaignConfig(StrictModel):
     """Folder of published tables to compare with; what is not there is left out of figures."""
     look_elsewhere_toys: int = Field(default=0, ge=0)
     """Toys of the whole scan for the global significance; 0: only Gross-Vitells."""
+    combinations: tuple[str, ...] = ()
+    """Files of config/combinations: searches of one model together."""
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
     """A closer look at a few fits of each dataset."""
     external: tuple[str, ...] = ()

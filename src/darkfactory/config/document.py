@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from darkfactory.config.campaign import CampaignConfig
+from darkfactory.config.combination import CombinationConfig
 from darkfactory.config.costs import CostsConfig
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.interpretation import InterpretationConfig
@@ -59,6 +60,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "campaign": Kind("Campaign", "config/campaigns/*.yaml", TypeAdapter(CampaignConfig), extends=True),
     "search": Kind("Search", "config/searches/*.yaml", TypeAdapter(SearchFile), extends=True),
+    "combination": Kind("Combination", "config/combinations/*.yaml", TypeAdapter(CombinationConfig), extends=True),
     "trigger_choice": Kind("Trigger lines of a search", "section `trigger` of a search", TypeAdapter(TriggerChoice)),
     "selection": Kind("Selection", "section `selection` of a search", TypeAdapter(SelectionConfig)),
     "network": Kind("Multivariate step", "section `network` of a search", TypeAdapter(Multivariate)),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from darkfactory.config.campaign import CampaignConfig
+from darkfactory.config.combination import CombinationConfig
+from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, validate
 from darkfactory.config.points import blocks, expand_grid, parse_point, point_order, project_point
@@ -30,12 +32,14 @@ class Campaign:
         library: the folder of YAML files.
         samples: the catalogue, only what the campaign uses.
         searches: (search, dataset) to its resolved configuration.
+        combinations: name to configuration, with those inputs only that the campaign has.
     """
 
     config: CampaignConfig
     library: Library
     samples: Mapping[str, SampleConfig]
     searches: Mapping[tuple[str, str], SearchConfig]
+    combinations: Mapping[str, CombinationConfig] = field(default_factory=dict)
     _known: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
     """Grids and blocks worked out so far."""
 
@@ -197,7 +201,46 @@ def load_campaign(
         _choose([sample.detector], library.names("detectors"), f"{s}.detector", file_name)
         _choose(sample.skims, library.names("skims"), f"{s}.skims", file_name)
     _check_external(config, samples, searches, where)
-    return Campaign(config, library, samples, searches)
+    _choose(config.combinations, library.names("combinations"), "combinations", where)
+    combinations = {name: _combination(library, name, searches) for name in config.combinations}
+    return Campaign(config, library, samples, searches, combinations)
+
+
+def _combination(library: Library, name: str, searches: Mapping[tuple[str, str], SearchConfig]) -> CombinationConfig:
+    """A combination whose inputs, where the campaign has them, all limit its coupling."""
+    path = str(library.path("combinations", name))
+    found = validate(CombinationConfig, library.get("combinations", name), file=path)
+    if found.name != name:
+        raise ConfigError(f"is {found.name!r} but the file is called {name}.yaml", where="name", file=path)
+    present = 0
+    for i, entry in enumerate(found.inputs):
+        where = f"inputs[{i}]"
+        _choose([entry.search], library.names("searches"), where, path)
+        config = searches.get((entry.search, entry.dataset))
+        if config is None:
+            continue
+        present += 1
+        section = validate(InterpretationConfig, config.interpretation, file=path, where=f"{where}.model")
+        _choose([entry.model], list(section.models), f"{where}.model", path)
+        model = section.models[entry.model]
+        if (model.coupling, model.power) != (found.coupling, found.power) or model.axes != ("mass",):
+            raise ConfigError(
+                f"{entry.model!r} limits {model.coupling} to the power {model.power:g} by {list(model.axes)}; the "
+                f"combination needs {found.coupling} to the power {found.power:g} by ['mass']",
+                where=where,
+                file=path,
+            )
+        quantity = config.hypotheses[model.hypothesis].quantity
+        if quantity != "cross_section":
+            raise ConfigError(
+                f"{entry.search} limits {quantity}; only limits on a cross_section can be combined",
+                where=where,
+                file=path,
+            )
+    if not present:
+        names = sorted({f"{s}/{d}" for s, d in searches})
+        raise ConfigError(f"none of its inputs is in the campaign, which has {names}", where="inputs", file=path)
+    return found
 
 
 def _check_external(

@@ -12,7 +12,14 @@ from darkfactory.core.errors import InputError
 from darkfactory.models import alp, leptophilic_scalar
 from darkfactory.models.zprime import branching_fraction, g_minus_2_coupling
 
-__all__ = ["BRANCHING_FRACTIONS", "CouplingBand", "coupling_from_rate", "coupling_rows", "g_minus_2_band"]
+__all__ = [
+    "BRANCHING_FRACTIONS",
+    "CouplingBand",
+    "coupling_from_rate",
+    "coupling_rows",
+    "g_minus_2_band",
+    "rate_at_unit_coupling",
+]
 
 BRANCHING_FRACTIONS: Mapping[str, Callable[[float], float]] = {
     "unity": lambda mass: 1.0,
@@ -47,6 +54,22 @@ def coupling_from_rate(limit: float | None, rate: float, model: ModelInterpretat
     if rate <= 0 or fraction <= 0:
         return None
     return float(model.reference_coupling * (limit / (rate * fraction)) ** (1 / model.power))
+
+
+def rate_at_unit_coupling(rate: float, model: ModelInterpretation, mass: float) -> float:
+    """What a search sees at coupling one: rate times branching fraction, which goes as the coupling to its power.
+
+    Args:
+        rate: rate of the sample at its reference coupling (fb).
+        model: the translation.
+        mass: in GeV.
+
+    Example:
+        >>> m = ModelInterpretation(hypothesis="alp", coupling="g_agammagamma", reference_coupling=0.1)
+        >>> round(rate_at_unit_coupling(2.0, m, 1.0), 6)
+        200.0
+    """
+    return float(rate * BRANCHING_FRACTIONS[model.branching_fraction](mass) / model.reference_coupling**model.power)
 
 
 def coupling_rows(

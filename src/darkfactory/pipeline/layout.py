@@ -8,6 +8,7 @@ __all__ = ["PATTERNS", "path"]
 
 _CAMPAIGN = "results/{campaign}"
 _SAMPLE = _CAMPAIGN + "/samples/{sample}/{block}"
+_COMBINATION = _CAMPAIGN + "/combinations/{combination}"
 _ANALYSIS = _CAMPAIGN + "/{search}/{dataset}"
 
 PATTERNS: Mapping[str, str] = {
@@ -33,6 +34,9 @@ PATTERNS: Mapping[str, str] = {
     "couplings": _ANALYSIS + "/couplings.csv",
     "figures": _ANALYSIS + "/figures/index.json",
     "diagnostics": _ANALYSIS + "/diagnostics/index.json",
+    "combined_couplings": _COMBINATION + "/couplings.csv",
+    "combined_workspaces": _COMBINATION + "/workspaces.json",
+    "combination": _COMBINATION + "/index.json",
     "report": _CAMPAIGN + "/report/index.html",
     "manifest": _CAMPAIGN + "/manifest.json",
 }

@@ -6,11 +6,13 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from darkfactory.config.combination import CombinationInput
 from darkfactory.config.external import ExternalConfig
+from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
 from darkfactory.config.load import validate
 from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
-from darkfactory.config.points import parse_point
+from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.config.search import SearchConfig
@@ -336,6 +338,65 @@ class Planner:
             "labels": {name: config.label or name for name, config in samples.items()},
         }
 
+    def _inputs(self, w: Wildcards) -> list[tuple[Wildcards, CombinationInput, ModelInterpretation]]:
+        """Wildcards, entry and model of the inputs of a combination that the campaign has."""
+        found: list[tuple[Wildcards, CombinationInput, ModelInterpretation]] = []
+        for entry in self.campaign.combinations[w["combination"]].inputs:
+            config = self.campaign.searches.get((entry.search, entry.dataset))
+            if config is None:
+                continue
+            section = validate(InterpretationConfig, config.interpretation, where="interpretation")
+            found.append(({"search": entry.search, "dataset": entry.dataset}, entry, section.models[entry.model]))
+        return found
+
+    def combination_sources(self, w: Wildcards) -> list[dict[str, str]]:
+        """Search, dataset, block and point of everything that a combination reads: blocks of scans, single points."""
+        config = self.campaign.combinations[w["combination"]]
+        masses = config.grids[self.campaign.config.grid].expand()
+        found = []
+        for where, _, model in self._inputs(w):
+            low, high = self.campaign.searches[where["search"], where["dataset"]].data.mass_range
+            named = self.campaign.blocks(where["search"], where["dataset"], model.hypothesis)
+            for mass in masses:
+                if low <= mass <= high:
+                    point = point_name({"mass": mass})
+                    block = next((b for b, points in named.items() if point in points), "")
+                    if not block and not config.make_points:
+                        continue
+                    block = block or point
+                    found.append({**where, "block": block, "point": point, "hypothesis": model.hypothesis})
+        return found
+
+    def combination_paths(self, w: Wildcards, name: str) -> list[str]:
+        """Paths of the workspaces or limits that a combination reads, each once."""
+        return list(dict.fromkeys(self.analysis_path(name, s, block=s["block"]) for s in self.combination_sources(w)))
+
+    def combine(self, w: Wildcards) -> dict[str, Any]:
+        """A combination of searches."""
+        config = self.campaign.combinations[w["combination"]]
+        inputs = [
+            {
+                **where,
+                "tags": list(entry.tags),
+                "interpretation": model.model_dump(mode="json"),
+                "luminosity_fb": self.campaign.searches[where["search"], where["dataset"]].data.luminosity,
+            }
+            for where, entry, model in self._inputs(w)
+        ]
+        have = {(i["search"], i["dataset"]) for i in inputs}
+        sources = self.combination_sources(w)
+        order = {p: i for i, p in enumerate(self.combination_paths(w, "workspace"))}
+        for source in sources:
+            source["file"] = str(order[self.analysis_path("workspace", source, block=source["block"])])
+        return {
+            "seed": self.campaign.config.seed,
+            "combination": config.model_dump(mode="json", exclude={"inputs", "grids"}),
+            "inputs": inputs,
+            "absent": [f"{i.search}/{i.dataset}" for i in config.inputs if (i.search, i.dataset) not in have],
+            "sources": sources,
+            "data": self.campaign.config.data,
+        }
+
     def report(self, w: Wildcards) -> dict[str, Any]:
         """The report page of the campaign."""
         config, library = self.campaign.config, self.campaign.library
@@ -363,6 +424,7 @@ class Planner:
                 }
                 for (s, d), c in self.campaign.searches.items()
             ],
+            "combinations": {n: c.title for n, c in self.campaign.combinations.items()},
             "assumed": {name: rows for name, rows in assumed.items() if rows},
         }
 

@@ -99,6 +99,23 @@ def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     )
 
 
+def _combination(path: Path, folder: Path) -> Section:
+    """Searches of one model together."""
+    stored = read_json(path)
+    figures = [FigureEntry(os.path.relpath(path.parent / f["file"], folder), f["caption"]) for f in stored["figures"]]
+    rows = read_csv(path.parent / "couplings.csv")
+    keep = ("input", "point", "expected", "observed", "cl", "method", "status", "certified")
+    shared = "; ".join(f"{p} ({', '.join(t)})" for p, t in stored["correlated"].items()) or "none"
+    notes = [
+        f"Inputs: {', '.join(stored['inputs'])}. Shared nuisance parameters, by tag: {shared}. "
+        f"Combined limits by status: {stored['status']}."
+    ]
+    if stored["absent"]:
+        notes.append(f"Not in this campaign, hence left out: {', '.join(stored['absent'])}.")
+    tables = {"Combined and single limits": [{k: r[k] for k in keep} for r in rows]}
+    return Section(f"combination-{stored['name']}", f"Combination: {stored['name']}", notes, figures, tables)
+
+
 def _rates(path: Path, folder: Path) -> Section:
     stored = read_json(path)
     figures = []
@@ -149,6 +166,7 @@ def finish(request: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sections = [_dataset(job, entry, folder) for entry in job.spec["searches"]]
     sections += _comparisons(job, folder)
+    sections += [_combination(path, folder) for path in job.input_list("combinations")]
     sections += [_rates(path, folder) for path in job.input_list("rates")]
     made = provenance(job)
     sections.append(

@@ -77,7 +77,9 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     tasks = [("darkfactory.pipeline.workspace:point_workspaces", (plain, group)) for group in shared.values()]
     what = f"workspace {spec['search']}/{spec['dataset']}"
     made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} simulated points"))
-    value: dict[str, Any] = {"points": {}, "excluded": {}, "provenance": provenance(request)}
+    # of the samples, at the couplings that they were made with: what a limit is compared with
+    sigma = {f"{i['hypothesis']}/{i['point']}": i["sigma_fb"] for i in items}
+    value: dict[str, Any] = {"points": {}, "excluded": {}, "sigma_fb": sigma, "provenance": provenance(request)}
     for one in made:
         value["points"] |= one["points"]
         value["excluded"] |= one["excluded"]

@@ -1,0 +1,54 @@
+"""Figure of a combination: the coupling's limits from all inputs together, and from each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from darkfactory.report.style import COLOURS, DATA_LABELS, figure
+
+__all__ = ["combination_figure"]
+
+Row = Mapping[str, Any]
+
+
+def _curve(rows: Sequence[Row], key: str) -> tuple[np.ndarray, np.ndarray]:
+    good = [r for r in rows if r["status"] == "ok" and r[key] is not None]
+    return np.array([float(r["mass_gev"]) for r in good]), np.array([float(r[key]) for r in good])
+
+
+def combination_figure(
+    combined: Sequence[Row], inputs: Mapping[str, Sequence[Row]], *, ylabel: str, title: str, data: str
+) -> Figure:
+    """Expected and observed limits of the combination with its band, expected limits of the inputs.
+
+    Args:
+        combined: rows of the combination at one level, by mass.
+        inputs: label of each input to its rows.
+        ylabel: text of the y axis.
+        title: text.
+        data: kind of data.
+    """
+    fig, ax = figure()
+    for two, colour, label in ((2, "#f5d76e", r"combined, expected $\pm2\sigma$"), (1, "#7fbf7b", r"$\pm1\sigma$")):
+        x, low = _curve(combined, f"expected_m{two}")
+        _, high = _curve(combined, f"expected_p{two}")
+        ax.fill_between(x, low, high, color=colour, lw=0, label=label)
+    cl = float(combined[0]["cl"]) if combined else 0.9
+    ax.plot(*_curve(combined, "expected"), "k--", lw=1.3, label="combined, expected")
+    ax.plot(*_curve(combined, "observed"), "k-", lw=1.2, marker="o", ms=2.5, label=f"combined, observed, {cl:.0%} CL")
+    styles = ("-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+    for i, (label, rows) in enumerate(inputs.items()):
+        x, y = _curve(rows, "expected")
+        ax.plot(x, y, color=COLOURS[(i * 3) % len(COLOURS)], ls=styles[i % len(styles)], lw=1.3, label=label)
+    lost = [float(r["mass_gev"]) for r in combined if r["status"] != "ok"]
+    if lost:
+        ax.plot(lost, np.full(len(lost), 0.02), "x", color="#a94f4f", transform=ax.get_xaxis_transform(), clip_on=False)
+        ax.plot([], [], "x", color="#a94f4f", label="no limit (see couplings.csv)")
+    ax.set(yscale="log", xlabel="mass [GeV]", ylabel=ylabel)
+    ax.set_title(f"{title}, {DATA_LABELS.get(data, data)}", loc="left", fontsize=9)
+    ax.legend(fontsize=8)
+    return fig
