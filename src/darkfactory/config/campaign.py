@@ -72,4 +72,4 @@ class CampaignConfig(StrictModel):
     trigger_rates: dict[str, TriggerRates] = Field(default_factory=dict)
     """Periods whose menu's rates are worked out, and from which samples."""
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Deep overrides of search files: {zprime_invisible: {network: {...}}}."""
+    """Deep overrides of files of searches and combinations: {zprime_invisible: {network: {...}}}."""

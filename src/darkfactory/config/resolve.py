@@ -202,14 +202,17 @@ def load_campaign(
         _choose(sample.skims, library.names("skims"), f"{s}.skims", file_name)
     _check_external(config, samples, searches, where)
     _choose(config.combinations, library.names("combinations"), "combinations", where)
-    combinations = {name: _combination(library, name, searches) for name in config.combinations}
+    named = {n: _combination(library, n, searches, config.overrides.get(n, {})) for n in config.combinations}
+    combinations = {n: c for n, c in named.items() if c is not None}
     return Campaign(config, library, samples, searches, combinations)
 
 
-def _combination(library: Library, name: str, searches: Mapping[tuple[str, str], SearchConfig]) -> CombinationConfig:
-    """A combination whose inputs, where the campaign has them, all limit its coupling."""
+def _combination(
+    library: Library, name: str, searches: Mapping[tuple[str, str], SearchConfig], overrides: Mapping[str, Any]
+) -> CombinationConfig | None:
+    """A combination whose inputs, where the campaign has them, all limit its coupling; None if it has no input."""
     path = str(library.path("combinations", name))
-    found = validate(CombinationConfig, library.get("combinations", name), file=path)
+    found = validate(CombinationConfig, deep_merge(library.get("combinations", name), overrides), file=path)
     if found.name != name:
         raise ConfigError(f"is {found.name!r} but the file is called {name}.yaml", where="name", file=path)
     present = 0
@@ -237,10 +240,8 @@ def _combination(library: Library, name: str, searches: Mapping[tuple[str, str],
                 where=where,
                 file=path,
             )
-    if not present:
-        names = sorted({f"{s}/{d}" for s, d in searches})
-        raise ConfigError(f"none of its inputs is in the campaign, which has {names}", where="inputs", file=path)
-    return found
+    # a campaign that has none of its searches, as one that extends another may, goes without it
+    return found if present else None
 
 
 def _check_external(

@@ -61,9 +61,7 @@ def combine_point(request: Mapping[str, Any], point: str, entries: Sequence[Mapp
         rate = rate_at_unit_coupling(entry["sigma_fb"], model, mass)
         record = entry["record"]
         for limit in entry["limits"]:
-            band = limit["expected"] or [None] * 5
-            values = dict(zip(_LIMITS, [limit["observed"], *band], strict=True))
-            values = {k: coupling_from_rate(v, entry["sigma_fb"], model, mass) for k, v in values.items()}
+            values = {k: coupling_from_rate(limit[k], entry["sigma_fb"], model, mass) for k in _LIMITS}
             rest = {k: limit[k] for k in ("cl", "method", "p0_local", "z_local", "status")}
             certified = limit["certificate"].get("passed")
             rows.append({**common, "input": _label(entry), **values, **rest, "scale": None, "certified": certified})
