@@ -222,6 +222,9 @@ def punzi_loss(
         loss = float(np.sum(top / s)) / n
         d_s, d_b = -top / (s * s * n), slope / (s * n)
     w = windows.background_weight
+    # a window without simulated background has an infinite slope, which no event feels: kept out of the running sums,
+    # where it would drown the slopes of the others
+    d_b = np.where(variance > 0, d_b, 0.0)
     grad_background = spread_over_windows(windows, d_b) * w
     if background_error:
         grad_background += spread_over_windows(windows, d_b * background_error / sd) * background * w * w

@@ -53,6 +53,24 @@ def test_gradient_against_finite_differences(arranged, average, error):
         assert grad_b[i] == pytest.approx((loss(db=step) - loss(db=-step)) / (2 * h), rel=1e-5, abs=1e-10)
 
 
+def test_a_window_without_background_does_not_drown_the_slopes_of_the_others():
+    rng = np.random.default_rng(4)
+    # the first window ends before the first background event, where the second begins
+    x = rng.uniform(2.0, 9.0, 40)
+    signal = [rng.uniform(0.0, 1.0, 20), rng.uniform(2.0, 5.0, 20), rng.uniform(4.0, 9.0, 20)]
+    w, s_index, b_index = Windows.arrange(
+        [(0.0, 1.0), (2.0, 5.0), (4.0, 9.0)], signal, [np.full(20, 0.3)] * 3, x, rng.uniform(100.0, 5000.0, 40)
+    )
+    assert w.first[0] == w.last[0] == w.first[1]
+    s, b = rng.uniform(0.2, 0.9, len(s_index)), rng.uniform(0.2, 0.9, len(b_index))
+    _, _, grad = punzi_loss(w, s, b, 3.0, 1.28155, "log", 1.0)
+    h = 1e-5
+    for i in range(len(b)):
+        step = h * np.eye(len(b))[i]
+        up, down = (punzi_loss(w, s, b + sign * step, 3.0, 1.28155, "log", 1.0)[0] for sign in (1, -1))
+        assert grad[i] == pytest.approx((up - down) / (2 * h), rel=1e-5, abs=1e-10)
+
+
 def test_loss_is_the_average_figure_of_merit(arranged):
     w, s_index, b_index = arranged[-1]
     ones = np.ones(len(s_index)), np.ones(len(b_index))
