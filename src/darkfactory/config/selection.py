@@ -197,6 +197,9 @@ class TrainingConfig(Sourced):
     removing the last few heavy events of a window does not pay; 0 as in the Punzi-net paper."""
     average: Literal["log", "linear"] = "log"
     """Over hypotheses: mean of log sigma_min (every mass counts alike) or mean of sigma_min."""
+    trigger: bool = True
+    """Training events count with the probability that the trigger keeps them; without, they all count as kept. For a
+    trigger that leaves few simulated events where the background is small, from which training would turn away."""
     max_events: int = Field(default=200_000, ge=100)
     """Most training events, half of them signal."""
     min_signal_events: int = Field(default=100, ge=10)

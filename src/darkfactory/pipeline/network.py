@@ -32,7 +32,7 @@ def multivariate_config(value: Mapping[str, Any]) -> AnyConfig:
     return validate(NetworkConfig, value, where="network")
 
 
-def _samples(items: Sequence[Mapping[str, Any]], luminosity: float, *, unit: bool) -> list[TrainingSample]:
+def _samples(items: Sequence[Mapping[str, Any]], luminosity: float, weight: str, *, unit: bool) -> list[TrainingSample]:
     """Candidates weighted to expected events; of a signal for a cross-section of 1 fb."""
     found = []
     several = len({item["sample"] for item in items}) > 1
@@ -44,7 +44,7 @@ def _samples(items: Sequence[Mapping[str, Any]], luminosity: float, *, unit: boo
             # two hypotheses have points of the same name
             name = f"{name}/{item['point']}" if several else item["point"]
             mass = parse_point(item["point"])["mass"]
-        found.append(TrainingSample(name, columns, columns["weight"] * scale, mass))
+        found.append(TrainingSample(name, columns, columns[weight] * scale, mass))
     return found
 
 
@@ -53,8 +53,9 @@ def finish(request: Mapping[str, Any], items: Mapping[str, Any]) -> None:
     job = Request.from_dict(request)
     spec = job.spec
     config = multivariate_config(spec["network"])
-    signal = _samples(items["signals"], spec["luminosity_fb"], unit=True)
-    background = _samples(items["backgrounds"], spec["luminosity_fb"], unit=False)
+    weight = "weight" if config.trigger else "weight_untriggered"
+    signal = _samples(items["signals"], spec["luminosity_fb"], weight, unit=True)
+    background = _samples(items["backgrounds"], spec["luminosity_fb"], weight, unit=False)
     rng = generator(spec["seed"], "network", spec["search"], spec["dataset"])
     trained = train_multivariate(signal, background, config, spec["candidate"], rng)
     write_json(job.output("network"), {"network": trained.to_dict(), "provenance": provenance(job)})
