@@ -30,7 +30,8 @@ _KLM = ("theta", "phi")
 def single_photon(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -> Candidates:
     """One candidate in every event with a photon.
 
-    ``objects.photons`` defines the candidate, ``objects.veto_photons`` the clusters of the extra energy.
+    ``objects.photons`` defines the candidate, ``objects.veto_photons`` the clusters of the extra energy, those with
+    tracks included.
     """
     require_fields(events, "tracks", "clusters", "klm_clusters")
     clusters = flatten(events["clusters"], _CLUSTER)
@@ -46,7 +47,10 @@ def single_photon(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
     event = np.flatnonzero(counts > 0)
     lead = order[np.cumsum(counts)[event] - 1]
 
-    others = clusters.where(good_photons(clusters, objects.veto_photons or objects.photons))
+    # a cluster with a track counts, too: of a converted photon whose tracks fail the cuts nothing else may be left
+    alone = np.full(len(clusters.event), -1)
+    everything = Flat(clusters.n_events, clusters.event, {**clusters.columns, "track": alone})
+    others = clusters.where(good_photons(everything, objects.veto_photons or objects.photons))
     extra, second = _others(others, photons.where(_chosen(lead, len(photons.event))), clusters.n_events)
     unseen = frame.p4[None, :] - p4[lead]
     klm = flatten(events["klm_clusters"], _KLM)

@@ -63,8 +63,11 @@ def test_only_clusters_of_the_veto_count_as_extra(make_events: Any) -> None:
         {"photons": {"min_e": 0.5}, "veto_photons": {"min_e": 0.1, "max_time_over_dt99": 1.0}}
     )
     clusters = [cluster(photon(3.0, 1.5)), {"e": 0.05}, {"e": 0.2, "theta": 1.0}, {"e": 0.3, "theta": 2.0, "time": 5.0}]
+    # a track's cluster is energy, too, but no candidate
+    clusters.append({"e": 4.0, "theta": 1.8, "track": 0})
     _, value = columns(make_events, [{"clusters": clusters, "tracks": [{}]}], objects)
-    assert value("extra_energy")[0] == pytest.approx(0.2)
+    assert value("extra_energy")[0] == pytest.approx(4.2)
+    assert value("second_energy")[0] == pytest.approx(4.0)
     assert value("n_tracks")[0] == 1
 
 
