@@ -56,10 +56,16 @@ def _groups(rows: Rows, keys: Sequence[str]) -> dict[tuple[Any, ...], Rows]:
     return found
 
 
+def _lowest(rows: Rows) -> Rows:
+    """Rows of the lowest CL: curves of two levels differ by a factor that the eye does not need twice."""
+    least = min((float(r["cl"]) for r in rows), default=0.0)
+    return [r for r in rows if float(r["cl"]) == least]
+
+
 def lifetime_limits(job: Request, common: Mapping[str, Any]) -> Drawn:
-    """Limits against c tau, a figure for each hypothesis and CL."""
+    """Limits against c tau at the lowest CL, a figure for each hypothesis."""
     axis = AXES["lifetime"]
-    for (hypothesis, cl), family in _groups(read_csv(job.input("limits_csv")), ("hypothesis", "cl")).items():
+    for (hypothesis, cl), family in _groups(_lowest(read_csv(job.input("limits_csv"))), ("hypothesis", "cl")).items():
         curves, text = by_lifetime(family)
         if any(len(rows) > 1 for rows in curves.values()):
             figure = lifetime_figure(
@@ -74,9 +80,9 @@ def lifetime_limits(job: Request, common: Mapping[str, Any]) -> Drawn:
 
 
 def regions(job: Request, common: Mapping[str, Any]) -> Drawn:
-    """Two-sided regions of couplings by mass, a figure for each model and CL."""
+    """Two-sided regions of couplings by mass at the lowest CL, a figure for each model."""
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
-    rows = [r for r in read_csv(job.input("couplings")) if r["model"] in config.regions]
+    rows = _lowest([r for r in read_csv(job.input("couplings")) if r["model"] in config.regions])
     for (model, cl), family in _groups(rows, ("model", "cl")).items():
         settings = config.regions[model]
         split = {
