@@ -4,13 +4,13 @@
 def limits_blocks(wildcards):
     """Limits of all blocks."""
     w = wildcards_of(wildcards)
-    return [PLAN.analysis_path("limits", w, block=b) for b in PLAN.blocks(w)]
+    return [PLAN.analysis_path("limits", w, block=b) for b in PLAN.limit_blocks(w)]
 
 
 def workspace_blocks(wildcards):
     """Workspaces of all blocks."""
     w = wildcards_of(wildcards)
-    return [PLAN.analysis_path("workspace", w, block=b) for b in PLAN.blocks(w)]
+    return [PLAN.analysis_path("workspace", w, block=b) for b in PLAN.limit_blocks(w)]
 
 
 rule scan:

@@ -13,8 +13,7 @@ def selected_backgrounds(wildcards):
 
 def selected_block(wildcards):
     """Selected signals of a block."""
-    w = wildcards_of(wildcards)
-    return PLAN.selected_signals(w, "selected", [w["block"]])
+    return PLAN.workspace_signals(wildcards_of(wildcards))
 
 
 rule templates:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset
+from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.load import validate
 from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.errors import UserError
@@ -67,8 +68,12 @@ def pyhf(
     chosen = [PointWorkspace.from_dict(p) for p in points.values() if hypothesis in (None, p["hypothesis"])]
     if not chosen:
         raise UserError(f"no workspaces in {folder}; run the search first")
-    templates = validate(TemplatesConfig, config.templates, where=f"{search}.templates")
-    groups = patch_sets(chosen, hepdata=templates.hepdata, label=f"{search}/{w['dataset']}")
+    where = f"{search}.templates"
+    if config.templates.get("kind") == "ellipses":
+        hepdata = validate(EllipsesConfig, config.templates, where=where).hepdata
+    else:
+        hepdata = validate(TemplatesConfig, config.templates, where=where).hepdata
+    groups = patch_sets(chosen, hepdata=hepdata, label=f"{search}/{w['dataset']}")
     assert output is not None
     _write(output, groups, {p.key: p.scale for p in chosen})
     left_out = sum(p.spec is None for p in chosen)

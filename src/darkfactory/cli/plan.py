@@ -88,7 +88,7 @@ def _analysis_jobs(plan: Planner) -> Iterator[Load]:
         if config.network is not None:
             yield Load("train_network", 1)
         yield Load("templates", 1, points)
-        for block in plan.blocks(w):
+        for block in plan.limit_blocks(w):
             inside = sum(len(p) for p in plan.block({**w, "block": block}).values())
             yield Load("workspace", 1, inside)
             yield Load("limits", 1, inside)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
+from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.library import Library
 from darkfactory.config.load import validate
@@ -162,7 +163,9 @@ def check_campaign(campaign: Campaign) -> list[str]:
     for (search, dataset), config in campaign.searches.items():
         file = str(library.path("searches", search))
         for section, model in _SECTIONS.items():
-            validate(model, getattr(config, section), file=file, where=f"{section} ({dataset})")
+            value = getattr(config, section)
+            kind = EllipsesConfig if section == "templates" and value.get("kind") == "ellipses" else model
+            validate(kind, value, file=file, where=f"{section} ({dataset})")
         period = periods.get(config.data.period, where=f"datasets.{dataset}.period", file=file)
         _detectors(campaign, _samples(config), period, config.data.period, f"datasets.{dataset}", file)
         menu = period_menu(period, library.root / "triggers")

@@ -13,6 +13,7 @@ from darkfactory.config.campaign import CampaignConfig
 from darkfactory.config.combination import CombinationConfig
 from darkfactory.config.costs import CostsConfig
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
+from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import NtupleMapConfig
@@ -65,6 +66,7 @@ KINDS: Mapping[str, Kind] = {
     "selection": Kind("Selection", "section `selection` of a search", TypeAdapter(SelectionConfig)),
     "network": Kind("Multivariate step", "section `network` of a search", TypeAdapter(Multivariate)),
     "templates": Kind("Templates", "section `templates` of a search", TypeAdapter(TemplatesConfig)),
+    "ellipses": Kind("Ellipses", "section `templates` of a search, of kind `ellipses`", TypeAdapter(EllipsesConfig)),
     "statistics": Kind("Statistics", "section `statistics` of a search", TypeAdapter(StatisticsConfig)),
     "interpretation": Kind("Interpretation", "section `interpretation` of a search", TypeAdapter(InterpretationConfig)),
     "samples": Kind("Samples", "config/samples.yaml", TypeAdapter(dict[str, SampleConfig])),

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from darkfactory.config.base import Source, StrictModel, Tagged
+from darkfactory.config.formula import Table
 
 __all__ = [
     "BandConfig",
@@ -43,6 +44,8 @@ class ModelInterpretation(StrictModel):
         "alp_leptons_tautau",
     ] = "unity"
     """Registered function of mass."""
+    branching_table: Table | None = None
+    """Branching fraction by mass in GeV, with its source; multiplies ``branching_fraction``."""
     axes: tuple[str, ...] = ("mass",)
     """Only points with exactly these axes are translated."""
     note: str = ""

@@ -23,6 +23,7 @@ __all__ = [
     "RangesConfig",
     "RegionalConfig",
     "SelectionConfig",
+    "SurfaceConfig",
     "TrackConfig",
     "TrackErrors",
     "TrainingConfig",
@@ -313,5 +314,30 @@ class LinearConfig(TrainingConfig):
     """Values tried of phi between 0 and pi/2."""
 
 
-Multivariate = Annotated[NetworkConfig | LinearConfig | RegionalConfig, Field(discriminator="kind")]
+class SurfaceConfig(TrainingConfig):
+    """An upper threshold on one observable that is a smooth surface over a plane of two squared masses.
+
+    The threshold of each simulated point has the best Punzi figure of merit inside the ellipse of its resolution; a
+    polynomial of both masses goes through them.
+    """
+
+    kind: Literal["threshold_surface"] = "threshold_surface"
+    """Which multivariate step."""
+    observable: str
+    """Kept where it is at or below the threshold."""
+    first: str
+    """Column with the first squared mass; ``window_observable`` is the second."""
+    steps: int = Field(default=50, ge=5, le=1000)
+    """Thresholds tried, between the ends of the observable's range."""
+    order: int = Field(default=2, ge=0, le=6)
+    """Total degree of the polynomial."""
+    target_events: float = Field(default=50.0, gt=0)
+    """The ellipse in which backgrounds are counted grows until it holds so many effective events,"""
+    largest: float = Field(default=4.0, ge=1)
+    """or its half axes by this factor; the counts are scaled back by its square."""
+    tolerance: float = Field(default=0.02, gt=0)
+    """Thresholds whose figure of merit is worse by about this (relative) count as good as the best one."""
+
+
+Multivariate = Annotated[NetworkConfig | LinearConfig | RegionalConfig | SurfaceConfig, Field(discriminator="kind")]
 """The ``network`` section of a search."""

@@ -51,6 +51,8 @@ def coupling_from_rate(limit: float | None, rate: float, model: ModelInterpretat
     if limit is None:
         return None
     fraction = BRANCHING_FRACTIONS[model.branching_fraction](mass)
+    if model.branching_table is not None:
+        fraction *= float(model.branching_table(mass))
     if rate <= 0 or fraction <= 0:
         return None
     return float(model.reference_coupling * (limit / (rate * fraction)) ** (1 / model.power))

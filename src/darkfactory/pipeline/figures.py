@@ -12,16 +12,16 @@ from matplotlib.figure import Figure
 
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
-from darkfactory.config.points import AXES, further_axes
+from darkfactory.config.points import further_axes
 from darkfactory.core.files import atomic_path, read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import g_minus_2_band
 from darkfactory.pipeline.lifetime_figures import lifetime_limits, regions
+from darkfactory.pipeline.maps import limit_maps, plane_figures
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.report.datasets import profile_curve
 from darkfactory.report.limits import Curve, coupling_figure, limit_figure, significance_figure
-from darkfactory.report.planes import plane_figure
 from darkfactory.report.spectra import cutflow_figure, network_figure, pulls_figure, quantity_figure, spectrum_figure
 from darkfactory.report.style import style
 from darkfactory.store.tables import read_csv, read_reference
@@ -57,67 +57,6 @@ def _common(job: Request, data: str) -> dict[str, Any]:
 def _one_axis(rows: Rows) -> Rows:
     """Rows of points that have no axis beyond mass and width: what figures by mass show."""
     return [r for r in rows if not further_axes(r["point"])]
-
-
-def _plane_axes(rows: Rows) -> dict[str, Rows]:
-    """Rows of points with one axis beyond the mass, by that axis."""
-    found: dict[str, Rows] = {}
-    for r in rows:
-        axes = further_axes(r["point"], ("mass",))
-        if len(axes) == 1 and "width" not in axes:
-            found.setdefault(next(iter(axes)), []).append(r)
-    return found
-
-
-def _maps(
-    rows: Rows,
-    keys: Sequence[str],
-    values: Sequence[str],
-    common: Mapping[str, Any],
-    name: str,
-    label: Callable[[str, Mapping[str, Any]], str],
-) -> Drawn:
-    """Maps of some columns over the mass and one further axis, by hypothesis and so on."""
-    families: dict[tuple[Any, ...], Rows] = {}
-    for row in rows:
-        families.setdefault(tuple(row[k] for k in keys), []).append(row)
-    for key, family in families.items():
-        for axis, inside in _plane_axes(family).items():
-            for value in values:
-                shown = [r for r in inside if r[value] is not None]
-                if len(shown) > 2:
-                    other = AXES[axis]
-                    figure = plane_figure(
-                        [r["mass_gev"] for r in shown],
-                        [r[other.column] for r in shown],
-                        [r[value] for r in shown],
-                        **common,
-                        xlabel=MASS,
-                        ylabel=other.label,
-                        label=label(value, shown[0]),
-                        log=value not in ("z_local", "efficiency", "trigger_efficiency"),
-                        logy=other.unit == "cm",
-                    )
-                    caption = f"{value.replace('_', ' ')}, {', '.join(map(str, key))}"
-                    yield _tag("map", name, *key, axis, value), caption, figure
-
-
-def _limit_maps(job: Request, common: Mapping[str, Any]) -> Drawn:
-    rows = read_csv(job.input("limits_csv"))
-
-    def text(value: str, row: Mapping[str, Any]) -> str:
-        return r"local significance [$\sigma$]" if value == "z_local" else f"{value} limit [{row['unit']}]"
-
-    yield from _maps(rows, ("hypothesis", "cl"), ("observed", "expected", "z_local"), common, "limits", text)
-    config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
-    rows = [r for r in read_csv(job.input("couplings")) if r["model"] in config.models]
-
-    def coupling(value: str, row: Mapping[str, Any]) -> str:
-        return f"{value} limit on {config.models[row['model']].label or row['coupling']}"
-
-    yield from _maps(rows, ("model", "cl"), ("observed", "expected"), common, "coupling", coupling)
-    rows = read_csv(job.input("efficiency"))
-    yield from _maps(rows, ("hypothesis",), ("efficiency",), common, "signal", lambda value, row: "efficiency")
 
 
 def _limits(job: Request, common: Mapping[str, Any]) -> Drawn:
@@ -338,18 +277,20 @@ def finish(request: Mapping[str, Any]) -> None:
     folder = job.output("figures").parent
     entries = []
     with style():
-        for draw in (
+        by_mass = (
             _couplings,
             regions,
             _limits,
             lifetime_limits,
-            _limit_maps,
+            limit_maps,
             _spectra,
             _efficiencies,
             _network,
             _cutflow,
             _pulls,
-        ):
+        )
+        plane = (limit_maps, plane_figures, _cutflow)
+        for draw in plane if job.spec["kind"] == "ellipses" else by_mass:
             for name, caption, figure in draw(job, common):
                 for suffix in ("png", "pdf"):
                     metadata = {"CreationDate": None} if suffix == "pdf" else None

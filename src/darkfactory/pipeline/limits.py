@@ -10,6 +10,7 @@ from darkfactory.config.points import axis_columns, point_columns
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.ellipse_scan import make_limits
 from darkfactory.pipeline.parts import Progress, forget, recalled
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
@@ -111,6 +112,12 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     """Limits of all points of the block; a point's numbers do not depend on its neighbours."""
     spec = request.spec
     stored = read_json(request.input("workspace"))
+    if spec["kind"] == "ellipses":
+        rows = [r | row(r, spec["search"], spec["dataset"]) for r in make_limits(request, backend)]
+        progress(f"limits {spec['search']}/{spec['dataset']}: {len(stored['points'])} windows")
+        value = {"limits": rows, "excluded": stored["excluded"], "provenance": provenance(request)}
+        write_json(request.output("limits"), value)
+        return
     keys = list(stored["points"])
     groups = [keys[i : i + _POINTS_A_TASK] for i in range(0, len(keys), _POINTS_A_TASK)]
     tasks = recalled(request, "darkfactory.pipeline.limits:limits_of", [[group] for group in groups], "limits")

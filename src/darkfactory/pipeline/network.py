@@ -7,7 +7,7 @@ from typing import Any
 
 from darkfactory.config.load import validate
 from darkfactory.config.points import parse_point, point_order, project_point
-from darkfactory.config.selection import LinearConfig, NetworkConfig, RegionalConfig
+from darkfactory.config.selection import LinearConfig, NetworkConfig, RegionalConfig, SurfaceConfig
 from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend
@@ -27,6 +27,8 @@ def multivariate_config(value: Mapping[str, Any]) -> AnyConfig:
     """The section `network`, of any kind."""
     if value.get("kind") == "linear_cuts":
         return validate(LinearConfig, value, where="network")
+    if value.get("kind") == "threshold_surface":
+        return validate(SurfaceConfig, value, where="network")
     if value.get("kind") == "regional_networks":
         return validate(RegionalConfig, value, where="network")
     return validate(NetworkConfig, value, where="network")

@@ -241,6 +241,7 @@ class Planner:
             "lifetimes": {
                 name: dict(self.campaign.samples[h.sample].lifetimes) for name, h in config.hypotheses.items()
             },
+            "kind": str(config.templates.get("kind", "fits")),
             "backgrounds": list(config.backgrounds),
         }
 
@@ -250,8 +251,12 @@ class Planner:
 
     def block(self, w: Wildcards) -> dict[str, list[str]]:
         """Hypothesis to the points of a block (or of the point that the block's name is)."""
-        found = {}
+        found: dict[str, list[str]] = {}
         for hypothesis in self.signals(w):
+            if self.has_windows(w) and not w["block"].startswith("m"):
+                # the windows are data: no names stand for all of them
+                found[hypothesis] = []
+                continue
             named = self.campaign.blocks(w["search"], w["dataset"], hypothesis)
             if w["block"] in named:
                 found[hypothesis] = named[w["block"]]
@@ -260,8 +265,20 @@ class Planner:
                 found[hypothesis] = [w["block"]]
         return found
 
+    def has_windows(self, w: Wildcards) -> bool:
+        """Whether the points with limits are windows that the stage `templates` places, not the simulated points."""
+        return self._search(w).templates.get("kind") == "ellipses"
+
+    def limit_blocks(self, w: Wildcards) -> list[str]:
+        """Names of the blocks of workspaces and limits: all windows share one."""
+        return ["b000"] if self.has_windows(w) else self.blocks(w)
+
+    def workspace_signals(self, w: Wildcards) -> list[str]:
+        """Selected signals that the workspaces of a block need: none where all is interpolated."""
+        return [] if self.has_windows(w) else self.selected_signals(w, "selected", [w["block"]])
+
     def blocks(self, w: Wildcards) -> list[str]:
-        """Names of all blocks of a dataset."""
+        """Names of all blocks of simulated points of a dataset."""
         names: dict[str, None] = {}
         for hypothesis in self.signals(w):
             names.update(dict.fromkeys(self.campaign.blocks(w["search"], w["dataset"], hypothesis)))
@@ -284,7 +301,9 @@ class Planner:
     def model(self, w: Wildcards) -> dict[str, Any]:
         """Binning, shapes, backgrounds and pseudo-data of a search."""
         config = self._search(w)
+        detector = self.campaign.samples[next(iter(self.signals(w).values()))].detector
         return self._analysis(w) | {
+            "beams": self.campaign.library.get("detectors", detector)["beams"],
             "templates": config.templates,
             "trained": config.network is not None,
             "quantities": {name: h.quantity for name, h in config.hypotheses.items()},
@@ -315,6 +334,8 @@ class Planner:
             "statistics": config.statistics,
             "toys": self.campaign.config.look_elsewhere_toys,
             "grid": self.grid(w),
+            "templates": config.templates if self.has_windows(w) else {},
+            "luminosity_uncertainty": config.data.luminosity_uncertainty.model_dump(mode="json"),
         }
 
     def diagnostics(self, w: Wildcards) -> dict[str, Any]:
@@ -333,6 +354,7 @@ class Planner:
         """Figures of a dataset."""
         samples = self.campaign.samples
         return self.interpret(w) | {
+            "templates": self._search(w).templates if self.has_windows(w) else {},
             "data": self.campaign.config.data,
             "references": self.campaign.config.references,
             "labels": {name: config.label or name for name, config in samples.items()},

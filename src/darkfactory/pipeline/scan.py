@@ -14,6 +14,7 @@ from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.errors import RunError, UserError
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.ellipse_scan import write_scan
 from darkfactory.pipeline.limits import csv_columns
 from darkfactory.pipeline.parts import Progress, forget, recalled
 from darkfactory.pipeline.request import Request, provenance
@@ -214,6 +215,12 @@ def finish(request: Mapping[str, Any], toys: Sequence[Mapping[str, Any]]) -> Non
 
 def run(request: Request, backend: Backend, progress: Progress) -> None:
     """The scan's table and its largest excess; toys of the whole scan chunk by chunk on all workers."""
+    if request.spec["kind"] == "ellipses":
+        records = _narrow(request)[0]
+        write_csv(request.output("limits_csv"), records, csv_columns([r["point"] for r in records]))
+        write_scan(request, backend, records)
+        progress(f"scan {request.spec['search']}/{request.spec['dataset']}: done")
+        return
     plain = request.to_dict()
     what = f"scan {request.spec['search']}/{request.spec['dataset']}"
     toys: list[Any] = []

@@ -9,10 +9,12 @@ from darkfactory.config.load import validate
 from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
-from darkfactory.pipeline.model import fill_point, folds_of
+from darkfactory.pipeline import ellipses
+from darkfactory.pipeline.model import fill_point
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.pipeline.selected import hypothesis_items, locate, point_items, read_folds
+from darkfactory.pipeline.summaries import folds_of
 from darkfactory.templates.background import BackgroundModel
 from darkfactory.templates.binning import Binning
 from darkfactory.templates.build import build_templates
@@ -68,6 +70,9 @@ def point_workspaces(request: Mapping[str, Any], items: Sequence[Mapping[str, An
 def run(request: Request, backend: Backend, progress: Progress) -> None:
     """Workspaces of all points of the block, each as it would be alone."""
     spec = request.spec
+    if spec["kind"] == "ellipses":
+        ellipses.make_workspaces(request, backend, progress)
+        return
     simulated = point_items(locate(request.input_list("signals")), folds_of(spec))
     items = hypothesis_items(simulated, spec, spec["block"])
     plain = request.to_dict()

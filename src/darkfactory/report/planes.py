@@ -9,9 +9,9 @@ from matplotlib.collections import Collection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from darkfactory.report.style import figure, stamp
+from darkfactory.report.style import COLOURS, figure, stamp
 
-__all__ = ["cell_edges", "plane_figure"]
+__all__ = ["cell_edges", "plane_figure", "toys_figure"]
 
 
 def cell_edges(values: Sequence[float], *, log: bool = False) -> np.ndarray:
@@ -77,4 +77,24 @@ def plane_figure(
     fig.colorbar(drawn, ax=ax, label=label)
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if logy else "linear")
     stamp(ax, dataset, luminosity_fb, data)
+    return fig
+
+
+def toys_figure(z: Sequence[float], observed: float, *, dataset: str, luminosity_fb: float, data: str) -> Figure:
+    """Largest local significances of background-only scans, and that of the data.
+
+    Args:
+        z: one per toy.
+        observed: of the data.
+        dataset: name of the dataset, for the label.
+        luminosity_fb: luminosity in /fb.
+        data: kind of data.
+    """
+    fig, ax = figure(6.4, 3.6)
+    top = max(*z, observed) + 0.3
+    ax.hist(z, bins=np.linspace(min(z) - 0.1, top, 41).tolist(), color=COLOURS[0], alpha=0.7, label=f"{len(z)} toys")
+    ax.axvline(observed, color="k", lw=1.4, label=f"data: {observed:.2f}")
+    ax.set(xlabel=r"largest local significance [$\sigma$]", ylabel="toys")
+    stamp(ax, dataset, luminosity_fb, data)
+    ax.legend()
     return fig

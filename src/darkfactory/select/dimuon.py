@@ -9,9 +9,10 @@ from darkfactory.config.selection import ObjectsConfig
 from darkfactory.physics.beams import BeamFrame
 from darkfactory.physics.constants import M_MU
 from darkfactory.select.candidates import Candidates, Observable
+from darkfactory.select.objects import Array
 from darkfactory.select.recoil import RECOIL_OBSERVABLES, count_flags, lepton_thetas, pair_recoil
 
-__all__ = ["OBSERVABLES", "dimuon_recoil"]
+__all__ = ["OBSERVABLES", "abs_cos_helicity", "dimuon_recoil"]
 
 
 def dimuon_recoil(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -> Candidates:
@@ -22,8 +23,31 @@ def dimuon_recoil(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
     return pair_recoil(events, objects, frame, lambda tracks, p: np.full(len(p), M_MU))
 
 
+def abs_cos_helicity(hard: Array, soft: Array) -> Array:
+    """Cosine between a muon in the pair's rest frame and the pair's CM direction, without sign.
+
+    (E_h - E_s) M / (2 |P| p*) of equal masses, with the CM momentum P of the pair and the muons' p* in its frame.
+
+    Example:
+        >>> from darkfactory.physics.kinematics import boost
+        >>> pair, beta, p = np.array([[5.0, 0.0, 0.0, 4.0]]), np.array([[0.0, 0.0, 0.8]]), np.sqrt(1.5**2 - M_MU**2)
+        >>> along = boost(np.array([[1.5, 0.0, 0.0, p]]), beta)
+        >>> across = boost(np.array([[1.5, p, 0.0, 0.0]]), beta)
+        >>> [round(float(abs_cos_helicity(m, pair - m)[0]), 6) for m in (along, across)]
+        [1.0, 0.0]
+    """
+    total = hard + soft
+    p2 = total[:, 1] ** 2 + total[:, 2] ** 2 + total[:, 3] ** 2
+    m2 = np.maximum(total[:, 0] ** 2 - p2, 4 * M_MU**2 + 1e-9)
+    own = np.sqrt(0.25 * m2 - M_MU**2)
+    cosine = np.abs(hard[:, 0] - soft[:, 0]) * np.sqrt(m2 / np.maximum(p2, 1e-12)) / (2 * own)
+    return np.asarray(np.minimum(cosine, 1.0))
+
+
 OBSERVABLES: tuple[Observable, ...] = (
     *RECOIL_OBSERVABLES,
+    Observable("abs_cos_helicity", "1", ("hard", "soft"), abs_cos_helicity, (0.0, 1.0),
+               "cosine of the muon's angle in the pair's frame to the pair's CM direction, without sign"),
     Observable("p_muon_min", "GeV", ("p_lab",), lambda p: np.minimum(p[:, 0], p[:, 1]), (0.0, 8.0),
                "laboratory momentum of the slower muon"),
     Observable("p_muon_max", "GeV", ("p_lab",), lambda p: np.maximum(p[:, 0], p[:, 1]), (0.0, 8.0),

@@ -1,4 +1,4 @@
-"""One door to the multivariate steps: a network, networks in ranges of mass, or cuts that follow the mass."""
+"""One door to the multivariate steps: a network, networks in ranges of mass, or cuts that follow the masses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkfactory.config.selection import LinearConfig, NetworkConfig, RegionalConfig
+from darkfactory.config.selection import LinearConfig, NetworkConfig, RegionalConfig, SurfaceConfig
 from darkfactory.core.errors import InputError
 from darkfactory.select.folds import TrainingSample
 from darkfactory.select.linear import LinearCuts, optimise_cuts
@@ -16,6 +16,7 @@ from darkfactory.select.network import TrainedNetwork
 from darkfactory.select.objects import Array
 from darkfactory.select.regional import RegionalNetworks, train_regional
 from darkfactory.select.registry import find_observable
+from darkfactory.select.surface import ThresholdSurface, optimise_surface
 from darkfactory.select.training import train_network
 
 __all__ = [
@@ -27,10 +28,10 @@ __all__ = [
     "train_multivariate",
 ]
 
-AnyConfig = NetworkConfig | LinearConfig | RegionalConfig
+AnyConfig = NetworkConfig | LinearConfig | RegionalConfig | SurfaceConfig
 """The ``network`` section of a search, of any kind."""
 
-MultivariateStep = TrainedNetwork | LinearCuts | RegionalNetworks
+MultivariateStep = TrainedNetwork | LinearCuts | RegionalNetworks | ThresholdSurface
 """Both have ``columns``, ``cut``, ``apply(columns)`` (keep where at least ``cut``), ``check`` and ``to_dict()``."""
 
 
@@ -50,6 +51,10 @@ def check_multivariate(config: AnyConfig, candidate: str, where: str = "network"
         names = tuple(i.observable for i in config.inputs)
         for i, name in enumerate(names):
             find_observable(candidate, name, f"{where}.inputs[{i}].observable")
+    elif isinstance(config, SurfaceConfig):
+        names = (config.first, config.observable)
+        find_observable(candidate, config.first, f"{where}.first")
+        find_observable(candidate, config.observable, f"{where}.observable")
     else:
         names = (config.threshold, *config.plane)
         find_observable(candidate, config.threshold, f"{where}.threshold")
@@ -70,6 +75,8 @@ def train_multivariate(
         return train_network(signal, background, config, rng)
     if isinstance(config, RegionalConfig):
         return train_regional(signal, background, config, rng)
+    if isinstance(config, SurfaceConfig):
+        return optimise_surface(signal, background, config, candidate)
     return optimise_cuts(signal, background, config, candidate)
 
 
@@ -93,5 +100,7 @@ def multivariate_from_dict(value: Mapping[str, Any]) -> MultivariateStep:
         return LinearCuts.from_dict(value)
     if kind == "regional_networks":
         return RegionalNetworks.from_dict(value)
-    allowed = "'linear_cuts', 'punzi_net', 'regional_networks'"
+    if kind == "threshold_surface":
+        return ThresholdSurface.from_dict(value)
+    allowed = "'linear_cuts', 'punzi_net', 'regional_networks', 'threshold_surface'"
     raise InputError(f"no multivariate step: kind is {kind!r}; allowed are {allowed}; train it again")

@@ -160,6 +160,7 @@ RECOIL_OBSERVABLES: tuple[Observable, ...] = (
                "laboratory polar angle of the recoil"),
     Observable("m_pair", "GeV", (_H, _S), lambda h, s: signed_root(mass2(h + s)), (0.0, 11.0),
                "mass of the pair"),
+    Observable("m2_pair", "GeV^2", (_H, _S), lambda h, s: mass2(h + s), (0.0, 112.0), "squared mass of the pair"),
     Observable("pt_pair_cms", "GeV", (_H, _S), _pt_sum, (0.0, 5.5),
                "CM momentum of the pair transverse to the beams"),
     Observable("p_lmax_cms", "GeV", (_H,), modulus, (0.0, 5.5), "CM momentum of the harder lepton"),

@@ -7,9 +7,9 @@ gets the Laplace factor of its nuisance parameters (Tierney and Kadane, JASA 81 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln
 
 from darkfactory.stats.counting import CountingRates
+from darkfactory.stats.counting_scan import WindowRates, window_limits
 from darkfactory.stats.histfactory import Batch, Data, FloatArray
 from darkfactory.stats.likelihood import evaluate
 from darkfactory.stats.newton import fit
@@ -43,25 +43,8 @@ def bayes_counting_limit(n: float, rates: CountingRates, cl: float) -> float | N
         >>> round(bayes_counting_limit(0, CountingRates(np.array([1.0]), np.array([2.0])), 0.9), 3)
         2.303
     """
-    unit = float(rates.signal.mean())
-    if not unit > 0:
-        return None
-    top = (n + 10 + 8 * np.sqrt(n + 1)) / unit
-    for _ in range(20):
-        mu = np.linspace(0.0, top, 10 * _GRID)
-        total = np.zeros_like(mu)
-        for s, b in zip(
-            rates.signal[:: max(1, len(rates.signal) // 256)],
-            rates.background[:: max(1, len(rates.background) // 256)],
-            strict=True,
-        ):
-            lam = np.maximum(mu * s + b, 1e-300)
-            total += np.exp(n * np.log(lam) - lam - gammaln(n + 1))
-        value = _credible(mu, np.log(np.maximum(total, 1e-300)), cl)
-        if value is not None:
-            return value
-        top *= 2
-    return None
+    found = window_limits(np.array([n]), WindowRates(rates.signal[None], rates.background[None]), cl, "bayes")
+    return float(found[0]) if np.isfinite(found[0]) else None
 
 
 def bayes_limit(m: Batch, cl: float, sigma: float, *, data: Data | None = None) -> float | None:

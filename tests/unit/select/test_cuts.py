@@ -22,7 +22,7 @@ def cut(name="a", observable="m2_recoil", **more):
     [
         ({"candidate": "dimuon"}, r"^selection.candidate: unknown candidate 'dimuon'; allowed are \['dimuon"),
         ({"cuts": [cut(min=1), cut("b", "mass", min=1)]},
-         r"^selection.cuts\[1\].observable: unknown observable 'mass' of 'dimuon_recoil'; allowed are \['dphi'"),
+         r"^selection.cuts\[1\].observable: unknown observable 'mass' of 'dimuon_recoil'; allowed are \['abs_cos"),
         ({"cuts": [cut(min=1, when={"m": [0, 1]})]}, r"^selection.cuts\[0\].when.m: unknown observable 'm'"),
         ({"cuts": [cut(min=1, when={"m_recoil": [2, 1]})]}, r"when.m_recoil: range \[2, 1\) is empty"),
         ({"cuts": [cut(min=2, max=1)]}, r"^selection.cuts\[0\]: min 2 is above max 1"),
