@@ -31,8 +31,8 @@ __all__ = ["limits_of", "make_limits", "significance", "toys_of"]
 
 METHODS: tuple[Literal["exact", "bayes"], ...] = ("exact", "bayes")
 _CONFIRMED = {"exact": "exact counting", "bayes": "flat prior"}
-_WINDOWS_A_TASK = 1500
-_TOYS_A_CHUNK = 100
+_WINDOWS_A_TASK = 4500
+_TOYS_A_CHUNK = 500
 
 
 def _rates(specs: Sequence[Mapping[str, Any]], points: int) -> tuple[FloatArray, WindowRates]:
