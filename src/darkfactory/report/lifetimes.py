@@ -39,6 +39,12 @@ def lifetime_figure(
         ax.plot(x, [float(r["observed"]) for r in ok], "-", color=colour, lw=1.2, marker="o", ms=2.5, label=label)
     ax.plot([], [], "k--", lw=1.0, label="expected (median)")
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    drawn = [
+        float(r[c]) for rows in families.values() for r in rows if r["status"] == "ok" for c in ("observed", "expected")
+    ]
+    if drawn:
+        # limits rise without end where nothing is left of a lifetime: four decades show the fall-off
+        ax.set_ylim(min(drawn) / 2, min(2 * max(drawn), 1e4 * min(drawn)))
     stamp(ax, dataset, luminosity_fb, data)
     ax.legend(loc="upper center")
     return fig
