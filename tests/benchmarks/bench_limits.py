@@ -3,7 +3,7 @@
 Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_limits.py [--windows N] [--stock N] [--all]``. One run, CPU
 time, medians. ``loop`` is the CPU time of a fixed Python loop taken beside each measurement: on a shared machine it
 says what a second was worth. Differences are relative to the NumPy engine, the largest of all six limits. cabinetry
-(extra ``bench``) takes part where it is installed; what takes minutes for one window only with ``--all``.
+takes part where it is installed; what takes minutes for one window only with ``--all``.
 """
 
 from __future__ import annotations
