@@ -40,6 +40,8 @@ class ModelInterpretation(StrictModel):
         "zprime_invisible",
         "zprime_mumu",
         "zprime_tautau",
+        "leptophilic_scalar_ee",
+        "leptophilic_scalar_mumu",
         "leptophilic_scalar_tautau",
         "alp_leptons_tautau",
     ] = "unity"

@@ -26,6 +26,8 @@ BRANCHING_FRACTIONS: Mapping[str, Callable[[float], float]] = {
     "zprime_invisible": lambda mass: float(branching_fraction(mass, "invisible")),
     "zprime_mumu": lambda mass: float(branching_fraction(mass, "mumu")),
     "zprime_tautau": lambda mass: float(branching_fraction(mass, "tautau")),
+    "leptophilic_scalar_ee": lambda mass: float(leptophilic_scalar.branching_fraction(mass, "ee")),
+    "leptophilic_scalar_mumu": lambda mass: float(leptophilic_scalar.branching_fraction(mass, "mumu")),
     "leptophilic_scalar_tautau": lambda mass: float(leptophilic_scalar.branching_fraction(mass, "tautau")),
     "alp_leptons_tautau": lambda mass: float(alp.lepton_branching_fraction(mass, "tautau")),
 }
