@@ -70,6 +70,8 @@ class Dataset(StrictModel):
     """Points outside, in GeV, are not part of this dataset."""
     reference: str = ""
     """Journal and arXiv number of the published result."""
+    projection: bool = False
+    """There is no such result, published or in preparation: figures say so."""
     reference_csv: str = ""
     """Name of the published table that `compare` and the report look for in the folder of references."""
     hypotheses: dict[str, DatasetHypothesis] = Field(default_factory=dict)

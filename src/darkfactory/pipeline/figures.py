@@ -23,7 +23,7 @@ from darkfactory.pipeline.request import Request, provenance
 from darkfactory.report.datasets import profile_curve
 from darkfactory.report.limits import Curve, coupling_figure, limit_figure, significance_figure
 from darkfactory.report.spectra import cutflow_figure, network_figure, pulls_figure, quantity_figure, spectrum_figure
-from darkfactory.report.style import style
+from darkfactory.report.style import mark_projection, style
 from darkfactory.store.tables import read_csv, read_reference
 
 __all__ = ["finish", "run"]
@@ -292,6 +292,8 @@ def finish(request: Mapping[str, Any]) -> None:
         plane = (limit_maps, plane_figures, _cutflow)
         for draw in plane if job.spec["kind"] == "ellipses" else by_mass:
             for name, caption, figure in draw(job, common):
+                if job.spec["projection"]:
+                    mark_projection(figure)
                 for suffix in ("png", "pdf"):
                     metadata = {"CreationDate": None} if suffix == "pdf" else None
                     with atomic_path(folder / f"{name}.{suffix}") as tmp:

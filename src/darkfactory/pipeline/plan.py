@@ -355,6 +355,7 @@ class Planner:
         samples = self.campaign.samples
         return self.interpret(w) | {
             "templates": self._search(w).templates if self.has_windows(w) else {},
+            "projection": self._search(w).data.projection,
             "data": self.campaign.config.data,
             "references": self.campaign.config.references,
             "labels": {name: config.label or name for name, config in samples.items()},

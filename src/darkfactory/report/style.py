@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "DATA_LABELS", "figure", "stamp", "style"]
+__all__ = ["COLOURS", "DATA_LABELS", "figure", "mark_projection", "stamp", "style"]
 
 COLOURS = ("#3b6ea5", "#d08c2f", "#5a9367", "#a94f4f", "#7a6aa8", "#8a7f5c", "#4aa3a2", "#777777")
 
@@ -62,3 +62,11 @@ def stamp(ax: Axes, dataset: str, luminosity_fb: float, data: str) -> None:
         luminosity = rf"$\int\!\mathcal{{L}}\,dt = {luminosity_fb * 1e3:g}$ pb$^{{-1}}$"
     ax.set_title(f"{experiment}, {DATA_LABELS.get(data, data)}", loc="left", fontsize=10)
     ax.set_title(luminosity, loc="right", fontsize=10)
+
+
+def mark_projection(fig: Figure) -> None:
+    """Say above every stamped axes that there is no such result."""
+    for ax in fig.axes:
+        said = ax.get_title(loc="left")
+        if said:
+            ax.set_title(f"{said}, projection", loc="left", fontsize=10)

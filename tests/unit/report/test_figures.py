@@ -19,7 +19,7 @@ from darkfactory.report.spectra import (
     quantity_figure,
     spectrum_figure,
 )
-from darkfactory.report.style import figure, stamp, style
+from darkfactory.report.style import figure, mark_projection, stamp, style
 
 LABELS: dict[str, Any] = {"dataset": "belle2_80fb", "luminosity_fb": 79.7, "data": "pseudo"}
 AXES: dict[str, Any] = {"xlabel": "mass [GeV]", "ylabel": "limit [fb]"}
@@ -139,6 +139,16 @@ def test_every_figure_says_what_its_data_are() -> None:
         assert words in ax.get_title(loc="left")
         assert "445" in ax.get_title(loc="right")
         assert drawn(fig)
+
+
+def test_a_projection_is_called_one_on_stamped_axes_alone() -> None:
+    fig, ax = figure()
+    other = ax.twinx()
+    stamp(ax, "belle2_20fb", 20.0, "pseudo")
+    mark_projection(fig)
+    assert ax.get_title(loc="left") == "Belle II setting, pseudo-data, projection"
+    assert other.get_title(loc="left") == ""
+    assert "20" in ax.get_title(loc="right")
 
 
 def test_style_leaves_no_trace_and_files_are_equal() -> None:
