@@ -39,7 +39,7 @@ from darkfactory.select.vectors import (
     transverse_to,
 )
 
-__all__ = ["OBSERVABLES", "dimuon_ditau", "four_track_thrust", "pi0_count"]
+__all__ = ["OBSERVABLES", "dimuon_ditau", "four_track_thrust", "opposite_pairings", "photon_sums", "pi0_count"]
 
 _FLAGS = ("is_mu", "is_mu_tight", "is_e", "is_k")
 _TRACK = ("charge", "px", "py", "pz", "d0", "z0", "cluster_e", *_FLAGS)
@@ -59,7 +59,7 @@ def dimuon_ditau(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -> 
     total = np.bincount(tracks.event, weights=tracks["charge"], minlength=tracks.n_events)
     four = tracks.where(((tracks.counts() == 4) & (total == 0))[tracks.event])
     event = four.event[::4]
-    muon, tau = _pairings(four["charge"].reshape(-1, 4))
+    muon, tau = opposite_pairings(four["charge"].reshape(-1, 4))
     n = len(muon)
 
     space = np.stack([four["px"], four["py"], four["pz"]], axis=-1)
@@ -76,7 +76,7 @@ def dimuon_ditau(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -> 
     tau = np.where((e[:, 1] > e[:, 0])[:, None], tau[:, ::-1], tau)
 
     row_of = np.repeat(np.arange(len(event)), _PAIRINGS)
-    photons, n_pi0 = _photons(events, objects, event, to_cm)
+    photons, n_pi0 = photon_sums(events, objects, event, to_cm)
     hard, soft = muon_cm[muon[:, 0]], muon_cm[muon[:, 1]]
     first, second = daughter_cm[tau[:, 0]], daughter_cm[tau[:, 1]]
     beams = np.zeros((n, 4))
@@ -107,7 +107,7 @@ def dimuon_ditau(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -> 
     return Candidates(event[row_of], np.tile(np.arange(_PAIRINGS), len(event)), basis)
 
 
-def _pairings(charge: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def opposite_pairings(charge: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the tracks taken for muons and of the others, each (4 n, 2), the positive one first."""
     n = len(charge)
     order = np.argsort(-charge, axis=1, kind="stable") + 4 * np.arange(n)[:, None]
@@ -116,7 +116,7 @@ def _pairings(charge: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return muon, tau
 
 
-def _photons(
+def photon_sums(
     events: ak.Array, objects: ObjectsConfig, event: NDArray[np.int64], to_cm: Array
 ) -> tuple[dict[str, np.ndarray], Array]:
     """Sums of the photons in both frames, their energy and number, and neutral pions, of the events asked for."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from darkfactory.core.errors import ConfigError
-from darkfactory.select import dimuon, ditau, emu, fourmuon, single_photon, triplet, two_vertices
+from darkfactory.select import dilepton, dimuon, ditau, emu, fourmuon, single_photon, triplet, two_vertices
 from darkfactory.select.candidates import Builder, Observable
 
 __all__ = ["CANDIDATES", "OBSERVABLES", "find_candidate", "find_observable"]
@@ -19,6 +19,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
         "four_muon_pairs": fourmuon.four_muon_pairs,
         "photon_triplet": triplet.photon_triplet,
         "single_photon": single_photon.single_photon,
+        "tautau_dilepton": dilepton.tautau_dilepton,
         "two_vertices": two_vertices.two_vertices,
     }
 )
@@ -32,6 +33,7 @@ OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
         "four_muon_pairs": MappingProxyType({o.name: o for o in fourmuon.OBSERVABLES}),
         "photon_triplet": MappingProxyType({o.name: o for o in triplet.OBSERVABLES}),
         "single_photon": MappingProxyType({o.name: o for o in single_photon.OBSERVABLES}),
+        "tautau_dilepton": MappingProxyType({o.name: o for o in dilepton.OBSERVABLES}),
         "two_vertices": MappingProxyType({o.name: o for o in two_vertices.OBSERVABLES}),
     }
 )
