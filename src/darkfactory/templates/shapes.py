@@ -275,7 +275,8 @@ def measure_signal(
         if config.shape.wrong_pairings is not None:
             peak = config.peak(point.mass)
             options |= _wrong_pairings(peak, point, columns, keep, values, weights, config.shape.wrong_pairings)
-        fit = fit_dscb(values, weights, **options)
+        if _events_in_range(values, weights, options) >= config.shape.min_events:
+            fit = fit_dscb(values, weights, **options)
     low, high = (fit.low, fit.high) if fit is not None and config.signal == "parametric" else region.observable_range
     inside = (values >= low) & (values <= high)
     sumw, sumw2 = float(weights[inside].sum()), float((weights[inside] ** 2).sum())
@@ -293,6 +294,19 @@ def measure_signal(
         point.hypothesis, point.name, region.name, point.mass, fit, sumw / norm, float(np.sqrt(sumw2)) / norm,
         sumw**2 / sumw2 if sumw2 > 0 else 0.0, factors,
     )  # fmt: skip
+
+
+def _events_in_range(values: FloatArray, weights: FloatArray, options: Mapping[str, Any]) -> float:
+    """Effective events in the range of a fit that starts at a median and a width; all of them without a start.
+
+    Wrong pairings may be many where hardly any right one is left, and then give the start.
+    """
+    near = np.ones(len(values), dtype=bool)
+    if "start" in options:
+        (median, width), (low, high) = options["start"], options["limits"]
+        near = (np.abs(values - median) <= options["half_range"] * width) & (values >= low) & (values <= high)
+    squares = float((weights[near] ** 2).sum())
+    return float(weights[near].sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def _wrong_pairings(

@@ -111,3 +111,19 @@ def test_core_ignores_tails_and_missing_candidates() -> None:
     middle, width = core_width(x, np.ones(len(x)))
     assert middle == pytest.approx(1.0, abs=0.004)
     assert width == pytest.approx(0.01, rel=0.3)
+
+
+def test_wrong_pairings_alone_give_no_shape() -> None:
+    """All candidates of the events lie below the region's range: nothing is left to fit, and the point says so."""
+    rng = np.random.default_rng(3)
+    n = 400
+    columns = {
+        "weight": np.ones(2 * n), "event_id": np.tile(np.arange(n), 2),
+        # the nearest of each event is far below the range; some further ones are inside
+        "m2r": np.concatenate([0.1 + 0.01 * rng.standard_normal(n), rng.uniform(2.9, 3.0, n)]),
+    }  # fmt: skip
+    regions = [{"name": "low", "observable": "m2r", "mass": [0.2114, 2.0], "observable_range": [0.8, 4.0]}]
+    point = TemplatePoint("x", "m1p20000")
+    found = measure_signal(point, columns, config(regions=regions), n_generated=n, sigma_fb=1.0)
+    assert found is not None
+    assert found.fit is None
