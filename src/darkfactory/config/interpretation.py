@@ -14,6 +14,7 @@ __all__ = [
     "BandConfig",
     "InelasticRegion",
     "InterpretationConfig",
+    "LeptophilicRegion",
     "ModelInterpretation",
     "OverlayConfig",
     "ScalarTable",
@@ -134,11 +135,39 @@ class InelasticRegion(StrictModel):
     """When it holds."""
 
 
+class LeptophilicRegion(StrictModel):
+    """Excluded region of a leptophilic scalar's coupling, which sets its rate and its lifetime.
+
+    Samples are made at xi = 1 with the branching fraction one; points have the axes mass and lifetime.
+    """
+
+    hypotheses: dict[str, Literal["ee", "mumu"]] = Field(min_length=1)
+    """Hypotheses of the search and what the scalar decays to in them."""
+    coupling: str = "xi"
+    """Name of the coupling, a column value of couplings.csv."""
+    label: str = ""
+    """Text for figures."""
+    scan: tuple[float, float]
+    """Least and largest value."""
+    steps: int = Field(default=401, ge=10)
+    """Values in equal ratios."""
+    note: str = ""
+    """When it holds."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> LeptophilicRegion:
+        if not 0 < self.scan[0] < self.scan[1]:
+            raise ValueError(f"scan: {list(self.scan)} must rise from above 0")
+        return self
+
+
 class InterpretationConfig(StrictModel):
     """The section `interpretation` of a search."""
 
     regions: dict[str, InelasticRegion] = Field(default_factory=dict)
     """Two-sided regions by model name."""
+    leptophilic: dict[str, LeptophilicRegion] = Field(default_factory=dict)
+    """Regions of a leptophilic scalar by model name."""
     dark_scalar: ScalarTable | None = None
     """Lifetimes and branching fractions of the dark Higgs, for regions."""
 
@@ -151,6 +180,9 @@ class InterpretationConfig(StrictModel):
     def _regions_have_a_table(self) -> InterpretationConfig:
         if self.regions and self.dark_scalar is None:
             raise ValueError("regions need the table `dark_scalar` of lifetimes and branching fractions")
+        twice = sorted(self.regions.keys() & self.leptophilic.keys())
+        if twice:
+            raise ValueError(f"models {twice} are both in regions and in leptophilic; rename one of each")
         return self
 
     @model_validator(mode="after")

@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkfactory.config.interpretation import InelasticRegion, ScalarTable
+from darkfactory.config.interpretation import InelasticRegion, LeptophilicRegion, ScalarTable
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.core.errors import InputError
 from darkfactory.models.dark_scalar import charged_fraction, interpolate_log
 from darkfactory.models.inelastic_dm import chi2_total_width
+from darkfactory.models.leptophilic_scalar import branching_fraction, ctau_cm
 from darkfactory.physics.lifetimes import ctau_from_width
 
-__all__ = ["Expectation", "LimitSurface", "excluded_intervals", "inelastic_expectation", "region_rows"]
+__all__ = [
+    "Expectation",
+    "LimitSurface",
+    "excluded_intervals",
+    "inelastic_expectation",
+    "leptophilic_expectation",
+    "leptophilic_rows",
+    "region_rows",
+]
 
 Array = NDArray[np.float64]
 _AXES = ("lifetime", "lifetime2")
@@ -139,6 +148,27 @@ def inelastic_expectation(
     return predict
 
 
+def leptophilic_expectation(final: str, mass: float, sample_fb: float) -> Callable[[float], Expectation]:
+    """Prediction of a leptophilic scalar as a function of xi: the rate goes as xi^2, c tau as 1/xi^2.
+
+    Args:
+        final: ``ee`` or ``mumu``.
+        mass: of the scalar, GeV.
+        sample_fb: cross-section of the sample, made at xi = 1 with the branching fraction one, fb.
+
+    Example:
+        >>> one = leptophilic_expectation("ee", 0.1, 5.0)(0.5)
+        >>> round(one.rate, 3), round(one.ctau, 2), one.ctau2
+        (1.25, 4.61, 1.0)
+    """
+    rate, unit = sample_fb * float(branching_fraction(mass, final)), float(ctau_cm(mass))
+
+    def predict(coupling: float) -> Expectation:
+        return Expectation(rate * coupling**2, unit / coupling**2, 1.0)
+
+    return predict
+
+
 def region_rows(
     limits: Sequence[Mapping[str, Any]],
     rates: Mapping[tuple[str, str], float],
@@ -162,10 +192,46 @@ def region_rows(
     Raises:
         InputError: a point without a rate.
     """
+
+    def predict(hypothesis: str, mass: float, sample_fb: float) -> Callable[[float], Expectation]:
+        return inelastic_expectation(region, table, region.hypotheses[hypothesis], mass, sample_fb)
+
+    return _rows(limits, rates, name, region, _AXES, predict)
+
+
+def leptophilic_rows(
+    limits: Sequence[Mapping[str, Any]],
+    rates: Mapping[tuple[str, str], float],
+    name: str,
+    region: LeptophilicRegion,
+) -> list[dict[str, Any]]:
+    """Rows of couplings.csv for a leptophilic scalar, as :func:`region_rows`; points have a mass and one lifetime.
+
+    The efficiency depends on the coupling through the lifetime: a coupling is excluded where its rate is above the
+    limit at its own lifetime.
+
+    Raises:
+        InputError: a point without a rate.
+    """
+
+    def predict(hypothesis: str, mass: float, sample_fb: float) -> Callable[[float], Expectation]:
+        return leptophilic_expectation(region.hypotheses[hypothesis], mass, sample_fb)
+
+    return _rows(limits, rates, name, region, _AXES[:1], predict)
+
+
+def _rows(
+    limits: Sequence[Mapping[str, Any]],
+    rates: Mapping[tuple[str, str], float],
+    name: str,
+    region: InelasticRegion | LeptophilicRegion,
+    lifetimes: tuple[str, ...],
+    predictor: Callable[[str, float, float], Callable[[float], Expectation]],
+) -> list[dict[str, Any]]:
     families: dict[tuple[str, float, float], list[Mapping[str, Any]]] = {}
     for row in limits:
         axes = parse_point(row["point"])
-        if row["hypothesis"] in region.hypotheses and set(axes) == {"mass", *_AXES}:
+        if row["hypothesis"] in region.hypotheses and set(axes) == {"mass", *lifetimes}:
             families.setdefault((row["hypothesis"], axes["mass"], float(row["cl"])), []).append(row)
     coupling = np.geomspace(*region.scan, region.steps)
     rows: list[dict[str, Any]] = []
@@ -173,12 +239,12 @@ def region_rows(
         key = (hypothesis, family[0]["point"])
         if key not in rates:
             raise InputError(f"no cross-section for {key}; rerun the stage `templates` of this dataset")
-        predict = inelastic_expectation(region, table, region.hypotheses[hypothesis], mass, rates[key])
+        predict = predictor(hypothesis, mass, rates[key])
         predicted = [predict(float(c)) for c in coupling]
         for column, quantity in (("observed", region.coupling), ("expected", f"{region.coupling}_expected")):
             surface = LimitSurface(
                 {
-                    (p["lifetime"], p["lifetime2"]): float(r[column])
+                    (p["lifetime"], p.get("lifetime2", 1.0)): float(r[column])
                     for r in family
                     if r[column] is not None and (p := parse_point(r["point"]))
                 }

@@ -7,7 +7,7 @@ from darkfactory.config.load import validate
 from darkfactory.config.points import axis_columns
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import coupling_rows
-from darkfactory.interpret.regions import region_rows
+from darkfactory.interpret.regions import leptophilic_rows, region_rows
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request
 from darkfactory.store.tables import read_csv, write_csv
@@ -31,6 +31,8 @@ def finish(request: dict[str, object]) -> None:
     for name, region in config.regions.items():
         if config.dark_scalar is not None:
             rows += region_rows(limits, rates, name, region, config.dark_scalar)
+    for name, scalar in config.leptophilic.items():
+        rows += leptophilic_rows(limits, rates, name, scalar)
     columns = (*_FIRST, *axis_columns([r["point"] for r in rows]), *_LAST)
     write_csv(job.output("couplings"), rows, columns)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from darkfactory.config.interpretation import InterpretationConfig
+from darkfactory.config.interpretation import InelasticRegion, InterpretationConfig, LeptophilicRegion
 from darkfactory.config.load import validate
 from darkfactory.config.points import AXES, further_axes
 from darkfactory.pipeline.request import Request
@@ -82,9 +82,10 @@ def lifetime_limits(job: Request, common: Mapping[str, Any]) -> Drawn:
 def regions(job: Request, common: Mapping[str, Any]) -> Drawn:
     """Two-sided regions of couplings by mass at the lowest CL, a figure for each model."""
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
-    rows = _lowest([r for r in read_csv(job.input("couplings")) if r["model"] in config.regions])
+    known: dict[str, InelasticRegion | LeptophilicRegion] = {**config.regions, **config.leptophilic}
+    rows = _lowest([r for r in read_csv(job.input("couplings")) if r["model"] in known])
     for (model, cl), family in _groups(rows, ("model", "cl")).items():
-        settings = config.regions[model]
+        settings = known[model]
         split = {
             h: (
                 [r for r in family if r["hypothesis"] == h and r["quantity"] == settings.coupling],
