@@ -33,11 +33,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("campaign", CAMPAIGNS)
-def test_a_campaign_stays_below_three_thousand_jobs(campaign: str) -> None:
+def test_a_campaign_stays_below_a_thousand_jobs_a_result(campaign: str) -> None:
     planner = Planner(load_campaign(campaign, config_dir=ROOT / "config"))
     loads = stage_loads(jobs_of_campaign(planner, load_costs(ROOT / "config")))
     (total,) = (load for load in loads if load.stage == "total")
-    assert 20 < total.jobs < 3000
+    assert 20 < total.jobs < 1000 * len(planner.campaign.searches)
 
 
 def test_the_rules_are_clean(project: Path) -> None:
@@ -122,9 +122,10 @@ EDITED = {
     "skim": {"skim"},
     "trigger": {"trigger", "rates", "preselect"},
     "select": {"preselect", "network", "select"},
-    "templates": {"model", "workspace"},
+    # the plane of windows has its stages in one module
+    "templates": {"model", "workspace", "limits", "scan", "figures"},
     "stats": {"limits", "scan", "diagnostics", "combine"},
-    "models": {"interpret", "figures", "combine"},
+    "models": {"generate", "model", "workspace", "limits", "scan", "interpret", "figures", "combine"},
     "interpret": {"interpret", "figures", "combine"},
     "report": {"diagnostics", "combine", "figures", "report"},
     "cli": set(),

@@ -31,7 +31,7 @@ def choose_points(keys: Sequence[str], largest: str | None, count: int, named: S
     Example:
         >>> keys = [f"zprime/m{i}p00000" for i in range(1, 10)]
         >>> choose_points(keys, keys[0], 3, ["m9p00000"])
-        ['zprime/m1p00000', 'zprime/m4p00000', 'zprime/m7p00000', 'zprime/m9p00000']
+        ['zprime/m1p00000', 'zprime/m4p00000', 'zprime/m8p00000', 'zprime/m9p00000']
     """
     chosen = [largest] if largest in keys and count else []
     others = [k for k in keys if k not in chosen]

@@ -197,7 +197,7 @@ def test_roulette_takes_final_particles_of_both_kinds() -> None:
                 "normalisation": {"value": 1.0, "source": "assumed"},
                 "roulette": [{"observable": "pt_pair", "pair": [13, 13], "points": [[0, 0.1], [1, 1]]}],
             },
-            "the Pythia engine has not",
+            "the tree engine has them, engine .pythia. has not",
         ),
         ({"name": "p", "final": ["mu-", "mu+"], "wide": "Zp"}, "not in final"),
     ],

@@ -111,12 +111,14 @@ def test_the_plan_reads_blocks_of_the_scans_and_names_what_is_absent() -> None:
         (d, p) for d in ("belle2_276pb", "belle2_80fb") for p in ("m1p00000", "m3p00000")
     }
     assert all(s["block"].startswith("b") for s in found)
-    assert "zprime_mumu/belle2_178fb" in plan.combine(w)["absent"]
+    assert "zprime_mumu/belle_643fb" in plan.combine(w)["absent"]
     more = {"lmutau_gprime": {"grids": {"tiny": {"values": [2.5]}}}}
     assert campaign(overrides=more).combination_sources(w) == []
     more["lmutau_gprime"]["make_points"] = True  # type: ignore[assignment]
     made = campaign(overrides=more).combination_sources(w)
-    assert [s["block"] for s in made] == ["m2p50000", "m2p50000"]
+    # each input that covers the mass is asked for a point of its own
+    assert {s["block"] for s in made} == {"m2p50000"}
+    assert [s["dataset"] for s in made if s["search"] == "zprime_invisible"] == ["belle2_276pb", "belle2_80fb"]
 
 
 @pytest.mark.parametrize(

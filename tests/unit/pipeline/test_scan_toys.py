@@ -62,7 +62,13 @@ def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Request, Re
     workspace = tmp_path / "workspace.json"
     write_json(workspace, {"points": points, "excluded": {}})
     statistics = StatisticsConfig.model_validate({"cls": [0.9], "backend": "numpy", "certificate": {"gradient": False}})
-    shared = {"search": "s", "dataset": "d", "seed": 3, "statistics": statistics.model_dump(mode="json")}
+    shared = {
+        "kind": "fits",
+        "search": "s",
+        "dataset": "d",
+        "seed": 3,
+        "statistics": statistics.model_dump(mode="json"),
+    }
     first = Request(
         "limits",
         {"workspace": str(workspace)},

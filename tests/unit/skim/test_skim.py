@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from darkfactory.config.load import read_yaml
 from darkfactory.config.skim import SkimConfig
 from darkfactory.core.errors import ConfigError, InputError
+from darkfactory.events.schema import VERTEX
 from darkfactory.physics.beams import BeamFrame, beam_frame
 from darkfactory.skim.cuts import CUTS
 from darkfactory.skim.skim import skim, skim_any, skim_masks
@@ -218,6 +219,7 @@ def test_skim_files_run_on_empty_samples(name: str) -> None:
     config = load(name)
     assert config.name == name
     nothing = events([[track()]], [[photon()]])[:0]
+    nothing = ak.with_field(nothing, ak.Array([[dict.fromkeys(VERTEX, 0)]])[:0], "vertices")
     kept, flow = skim(nothing, config, FRAME)
     assert len(kept) == 0
     assert flow.events == (0,) * (len(config.cuts) + 1)

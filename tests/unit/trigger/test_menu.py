@@ -50,7 +50,9 @@ def test_every_period_has_a_menu_and_the_single_track_line_since_2021() -> None:
     lines = {name: period_lines(p).l1_names for name, p in periods.periods.items()}
     for name, config in periods.periods.items():
         compile_menu(period_lines(config))
-        assert ("stt" in lines[name]) == (name in ("run1_2021", "run1_full", "run2_2024", "design"))
+        assert ("stt" in lines[name]) == (
+            name in ("run1_2021", "run1_full", "run1_full_vertex_l1", "run2_2024", "design")
+        )
     assert "cdcklm1" not in lines["phase2_2018"]
     assert "cdcklm1" in lines["run1_2019"]
     with pytest.raises(ConfigError, match=r"no period 'run7'; there are phase2_2018"):
