@@ -96,6 +96,7 @@ def configuration_schema() -> dict[str, Any]:
         ['$ref']
     """
     keys = [(name, "validation", kind.adapter) for name, kind in KINDS.items()]
+    # pydantic types the mode as a literal, which a tuple built here is not
     schemas, shared = TypeAdapter.json_schemas(keys, ref_template=_REFERENCE + "{model}")  # type: ignore[arg-type]
     definitions: dict[str, Any] = {name: _tidy(value) for name, value in dict(shared["$defs"]).items()}
     for (name, _), schema in schemas.items():

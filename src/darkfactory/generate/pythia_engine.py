@@ -129,7 +129,7 @@ def _upsilon4s(module: Any, frame: BeamFrame, merged: Settings, rng: np.random.G
     if not isinstance(charged, (int, float)) or not 0 <= charged <= 1:
         raise ConfigError(f"{charged!r} is not a fraction; allowed: 0 to 1", where="pythia.charged_fraction")
 
-    class Pairs(module.LHAup):  # type: ignore[misc]
+    class Pairs(module.LHAup):  # type: ignore[misc]  # its base is untyped
         """Feeds B pairs as if they came from a Les Houches file."""
 
         def __init__(self, beam: float, rows: Iterator[Row]) -> None:

@@ -18,31 +18,44 @@ class PropagatorLike(Protocol):
     """An internal line, see :class:`darkfactory.generate.amplitude.records.Propagator`."""
 
     @property
-    def mask(self) -> int: ...  # noqa: D102
+    def mask(self) -> int:
+        """Final legs behind the line, as bits."""
+
     @property
-    def mass(self) -> float: ...  # noqa: D102
+    def mass(self) -> float:
+        """Mass, GeV."""
+
     @property
-    def width(self) -> float: ...  # noqa: D102
+    def width(self) -> float:
+        """Width, GeV."""
 
 
 class DiagramLike(Protocol):
     """A Feynman diagram."""
 
     @property
-    def propagators(self) -> Sequence[PropagatorLike]: ...  # noqa: D102
+    def propagators(self) -> Sequence[PropagatorLike]:
+        """Its internal lines."""
 
 
 class LegLike(Protocol):
     """An external particle."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Name in the model."""
+
     @property
-    def pdg(self) -> int: ...  # noqa: D102
+    def pdg(self) -> int:
+        """PDG code."""
+
     @property
-    def mass(self) -> float: ...  # noqa: D102
+    def mass(self) -> float:
+        """Mass, GeV."""
+
     @property
-    def incoming(self) -> bool: ...  # noqa: D102
+    def incoming(self) -> bool:
+        """Whether it is one of the beams."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir  # type: ignore[import-untyped]  # comes with Numba, without types
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic

@@ -42,7 +42,7 @@ def _square(raw: Any, i: Any, b: Any, mass: float, variable: bool) -> float:
     if not variable:
         return mass * mass
     e, x, y, z = raw[i + b], raw[i + b + _8], raw[i + b + _16], raw[i + b + _24]
-    return max(e * e - x * x - y * y - z * z, 0.0)  # type: ignore[no-any-return]
+    return max(e * e - x * x - y * y - z * z, 0.0)  # type: ignore[no-any-return]  # a compiled float
 
 
 @kernel

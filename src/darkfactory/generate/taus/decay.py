@@ -195,7 +195,7 @@ def decay_tau_pair(
         dataclasses.replace(plus, momenta=from_helicity_frame(k2, p_plus)),
     ]
     return TauDecays(
-        **_flatten(sides, [0, 1]),  # type: ignore[arg-type]
+        **_flatten(sides, [0, 1]),  # type: ignore[arg-type]  # named arrays of several types
         mode=np.stack(choice, axis=1),
         proper_length=modes.ctau_cm * rng.exponential(size=(n, 2)),
         weight=np.full(n, modes.weight),
@@ -235,7 +235,7 @@ def decay_single_tau(
     length[:, column] = modes.ctau_cm * rng.exponential(size=n)
     flat = _flatten([dataclasses.replace(side, momenta=from_helicity_frame(k, p))], [column])
     return TauDecays(
-        **flat,  # type: ignore[arg-type]
+        **flat,  # type: ignore[arg-type]  # named arrays of several types
         mode=mode,
         proper_length=length,
         weight=np.full(n, float((modes.bf * (modes.pairs.sum(axis=1 if charge < 0 else 0) > 0)).sum())),
