@@ -19,6 +19,7 @@ from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import NtupleMapConfig
 from darkfactory.config.period import PeriodsConfig, RatesConfig
 from darkfactory.config.process import ProcessConfig
+from darkfactory.config.projection import ProjectionConfig
 from darkfactory.config.sample import SampleConfig
 from darkfactory.config.search import SearchFile, TriggerChoice
 from darkfactory.config.selection import Multivariate, SelectionConfig
@@ -81,6 +82,7 @@ KINDS: Mapping[str, Kind] = {
     "skim": Kind("Skim", "config/skims/*.yaml", TypeAdapter(SkimConfig), extends=True),
     "ntuples": Kind("Ntuple names", "config/ntuples/*.yaml", TypeAdapter(NtupleMapConfig)),
     "costs": Kind("Costs of stages", "config/costs.yaml", TypeAdapter(CostsConfig)),
+    "projections": Kind("Projections", "config/projections.yaml", TypeAdapter(ProjectionConfig)),
 }
 """Name to kind, in the order of the page."""
 

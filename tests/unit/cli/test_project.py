@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
+from darkfactory.core.errors import UserError
+from darkfactory.core.files import write_json
+from darkfactory.execute.backends import SerialBackend
+from darkfactory.pipeline.layout import path
+from darkfactory.pipeline.project import draw, project_scan, stored_points, translate
+from darkfactory.stats.examples import counting_window
+from darkfactory.store.tables import read_csv
+
+MODEL = ModelInterpretation(hypothesis="zprime", coupling="g_prime", reference_coupling=0.1, power=2)
+STATISTICS = {"cls": [0.90], "certificate": {"stock_fraction": 0.0}}
+
+
+def record(mass: str, n: float) -> dict[str, Any]:
+    spec = counting_window(n, n, signal=2.0)
+    axes = {"mass_gev": float(mass[1:].replace("p", "."))}
+    return {"hypothesis": "zprime", "point": mass, "axes": axes, "spec": spec, "scale": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rule", "hope"], "rule 'hope' is not in config/projections.yaml; it has .'constant', 'shrinking'"),
+        (["--luminosity", "-2"], "--luminosity -2: must be above 0"),
+    ],
+)
+def test_mistakes_are_one_message(arguments: list[str], message: str, project: Path, call: Callable[..., Any]) -> None:
+    done = call("project", "zprime_invisible", *arguments)
+    assert done.code == 2
+    assert re.search(message, done.err), done.err
+
+
+def test_a_scan_that_has_not_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no workspaces in results/tiny/alp_3gamma/belle2_445pb/workspace; run"):
+        stored_points("tiny", "alp_3gamma", "belle2_445pb")
+
+
+def test_a_scan_is_projected_translated_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = path("workspace", campaign="tiny", search="s", dataset="belle2_80fb", block="b000")
+    stored = [record("m2p00000", 100.0), record("m1p00000", 400.0)]
+    write_json(file, {"points": {f"zprime/{r['point']}": r for r in stored}})
+    points = stored_points("tiny", "s", "belle2_80fb")
+    assert [r["point"] for r in points.values()] == ["m1p00000", "m2p00000"]
+    job = {
+        "points": points,
+        "luminosity_fb": 80.0,
+        "rule": {"drop": True, "simulation": "unlimited", "source": "assumed"},
+        "statistics": STATISTICS,
+        "hypotheses": {"zprime": {"quantity": "cross_section", "unit": "fb"}},
+        "discovery": [5.0],
+        "seed": 1,
+    }
+    rows = project_scan(job, [80.0, 8000.0], SerialBackend())
+    assert [(r["luminosity_fb"], r["mass_gev"]) for r in rows] == [
+        (80.0, 1.0),
+        (80.0, 2.0),
+        (8000.0, 1.0),
+        (8000.0, 2.0),
+    ]
+    # half a femtobarn and two events a unit: 400 events, then 40000 with a hundred times the signal
+    for row, background, unit in ((rows[0], 400.0, 2.0), (rows[2], 4e4, 200.0)):
+        events = 1.645 * background**0.5 + 1.645**2 / 2
+        assert row["expected"] == pytest.approx(0.5 * events / unit, rel=0.02)
+    assert rows[2]["reach_5p0"] == pytest.approx(5 * 200 / 200 * 0.5, rel=0.02)
+    couplings = translate(rows, {("zprime", "m1p00000"): 4.0, ("zprime", "m2p00000"): 1.0}, {"zp": MODEL})
+    assert couplings[0]["expected"] == pytest.approx(0.1 * (rows[0]["expected"] / 4.0) ** 0.5)
+    interpretation = InterpretationConfig(models={"zp": MODEL})
+    files = draw(rows, couplings, interpretation, tmp_path / "out", "statistics",
+                 {"dataset": "belle2_80fb", "discovery": [5.0]})  # fmt: skip
+    assert {f.name for f in files} == {
+        "limits_statistics.csv", "couplings_statistics.csv", "zprime_statistics.png", "zprime_statistics.pdf",
+        "zp_statistics.png", "zp_statistics.pdf",
+    }  # fmt: skip
+    assert read_csv(tmp_path / "out" / "couplings_statistics.csv")[0]["reach_5p0"] > 0
