@@ -69,7 +69,7 @@ WRONG = {
                 "alp_3gamma": {"hypotheses": {"alp": {"grids": {"tiny": [{"axes": {"mass": {"values": [12]}}}]}}}}
             }
         },
-        "hypotheses.alp.grids.tiny: mass 12 GeV must be above 0 and below the centre-of-mass energy",
+        "hypotheses.alp.grids.tiny: mass 12 GeV must be at least 0 and below the centre-of-mass energy",
     ),
     "unknown trigger line": (
         {"overrides": {"alp_3gamma": {"datasets": {"belle2_445pb": {"trigger": {"l1": ["hie", "hiee"]}}}}}},

@@ -69,8 +69,8 @@ def limit(
     w = find_dataset(resolved, search, dataset)
     name = point_of(point)
     mass, sqrts = parse_point(name)["mass"], _sqrts(resolved, w)
-    if not 0 < mass < sqrts:
-        raise UserError(f"mass {mass:g} GeV must be above 0 and below the centre-of-mass energy of {sqrts:.3f} GeV")
+    if not 0 <= mass < sqrts:
+        raise UserError(f"mass {mass:g} GeV must be at least 0 and below the centre-of-mass energy of {sqrts:.3f} GeV")
     file = path("limits", campaign=resolved.config.campaign, block=name, **w)
     snakemake([file], campaign, config_dir, settings, cores)
     rows = [

@@ -49,9 +49,10 @@ def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: s
         # the whole grid: a dataset's mass range must not hide a mass that nothing can produce
         for point in expand_grid(entry.grids[campaign.config.grid]):
             for axis, value in parse_point(point).items():
-                if AXES[axis].unit == "GeV" and not 0 < value < sqrts:
+                if AXES[axis].unit == "GeV" and not 0 <= value < sqrts:
                     raise ConfigError(
-                        f"{axis} {value:g} GeV must be above 0 and below the centre-of-mass energy of {sqrts:.3f} GeV",
+                        f"{axis} {value:g} GeV must be at least 0 and below the centre-of-mass energy of "
+                        f"{sqrts:.3f} GeV",
                         where=f"hypotheses.{hypothesis}.grids.{campaign.config.grid}",
                         file=file,
                     )

@@ -45,6 +45,8 @@ class ModelInterpretation(StrictModel):
         "leptophilic_scalar_mumu",
         "leptophilic_scalar_tautau",
         "alp_leptons_tautau",
+        "lfv_alp_e",
+        "lfv_alp_mu",
     ] = "unity"
     """Registered function of mass."""
     branching_table: Table | None = None

@@ -117,11 +117,14 @@ class BiasConfig(StrictModel):
 class RouletteConfig(StrictModel):
     """A probability with which events go on after all decays; survivors carry its inverse in their weight."""
 
-    observable: Literal["pt_pair", "x_pt_pair", "m2_recoil", "mass_pair", "delta_phi", "cos_missing"]
-    """Of two final particles in the nominal CM frame, against the whole initial state; as for biases."""
+    observable: Literal["pt_pair", "x_pt_pair", "m2_recoil", "mass_pair", "delta_phi", "cos_missing", "pseudomass"]
+    """Of two final particles in the nominal CM frame, against the whole initial state; as for biases. ``pseudomass``,
+    in GeV: of three charged products of one parent, the smallest mass of a parent with half the CM energy that decays
+    to them and a neutrino."""
     pair: tuple[int, int]
     """Absolute PDG codes of the particles, such as ``[13, 13]``: two equal codes stand for particle and antiparticle,
-    others for the first of each. Events without such a pair go on."""
+    others for the first of each. ``pseudomass``: of the parent and of its products, ``[15, 211]``. Events without such
+    particles go on."""
     points: tuple[tuple[float, float], ...] = Field(min_length=2)
     """Pairs (observable, probability): linear between points in the observable and the logarithm of the probability,
     constant outside."""
@@ -240,6 +243,8 @@ class TauDecayConfig(StrictModel):
     """Modes or groups of modes of one tau, of the table of tau decays."""
     second: tuple[str, ...] | str = "any"
     """Those of the other; which of them is the tau- is open."""
+    boson_mass: str | None = None
+    """Parameter of the model with the mass of the boson in modes of kind ``lepton_boson``; absent: the table's."""
 
 
 class DepositLaw(StrictModel):

@@ -28,9 +28,10 @@ class Hypothesis(StrictModel):
 
     sample: str
     """Name in the catalogue of samples."""
-    quantity: Literal["cross_section", "efficiency_times_cross_section"] = "cross_section"
-    """What is limited. ``efficiency_times_cross_section``, where no model tells the efficiency: the sample gives only
-    the shape of what is selected."""
+    quantity: Literal["cross_section", "efficiency_times_cross_section", "branching_fraction"] = "cross_section"
+    """What is limited. ``branching_fraction``, where the sample is made with the signal's branching fraction one:
+    limits are in units of the sample's own rate. ``efficiency_times_cross_section``, where no model tells the
+    efficiency: the sample gives only the shape of what is selected."""
     unit: str = "fb"
     """Its unit."""
     grids: dict[str, tuple[PointGrid, ...]]

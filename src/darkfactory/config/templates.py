@@ -19,6 +19,7 @@ __all__ = [
     "RegionConfig",
     "SecondAxis",
     "ShapeConfig",
+    "Slope",
     "SmoothingConfig",
     "SystematicsConfig",
     "TemplatesConfig",
@@ -74,11 +75,19 @@ class RegionConfig(StrictModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     """Name in workspaces and figures."""
     observable: str
-    """Column with the squared mass that the signal peaks in, in GeV^2."""
+    """Column with the squared mass that the signal peaks in, in GeV^2; with ``bins`` any column."""
     mass: tuple[float | Literal["switch"], float | Literal["switch"]]
     """Signal masses fitted here, in GeV, first inclusive, last exclusive; ``switch`` is ``switch_mass``."""
     observable_range: tuple[float, float]
-    """Range of the observable that is histogrammed, in GeV^2."""
+    """Range of the observable that is histogrammed, in GeV^2; with ``bins`` in the column's unit."""
+    bins: int | None = Field(default=None, ge=2, le=2000)
+    """Equal bins of the whole range, all of them fitted at every mass, in place of bins that follow the resolution of a
+    peak: for signals that are no peak. Goes with ``signal: simulation`` and ``background: simulation``."""
+    label: str = ""
+    """Text of the axis in figures; the column's name if empty."""
+    normalisation: str = ""
+    """Background sample whose yield floats freely here and multiplies the signal's, too: the limit is then on the ratio
+    of the signal's rate to this background's, from which luminosity and common efficiencies cancel."""
     second_axis: SecondAxis | None = None
     """For two-dimensional fits."""
     cuts: tuple[ColumnCut, ...] = ()
@@ -215,6 +224,27 @@ class PolynomialConfig(StrictModel):
         return self
 
 
+class Slope(StrictModel):
+    """A variation of the weights that is linear in a column of the candidates."""
+
+    column: str
+    """Name of the column."""
+    range: tuple[float, float]
+    """Values of the column where the weights change by minus and plus the size; constant beyond them."""
+    size: Tagged
+    """Relative change at the ends of the range."""
+    samples: tuple[str, ...] = ()
+    """Samples that it applies to, signals included; empty: all."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> Slope:
+        if not self.range[0] < self.range[1]:
+            raise ValueError(f"range {list(self.range)} must rise")
+        if not 0 < self.size.value < 1:
+            raise ValueError(f"size {self.size.value:g} must be between 0 and 1")
+        return self
+
+
 class SystematicsConfig(StrictModel):
     """Relative uncertainties; equal names in several places are one nuisance parameter."""
 
@@ -229,6 +259,8 @@ class SystematicsConfig(StrictModel):
     columns: bool | tuple[str, ...] = True
     """Use the variation columns (``var_<nuisance>_up``, ``_down``) of the candidates: all, none, or these. A size
     given above under the same name is used instead of the column."""
+    slopes: dict[str, Slope] = Field(default_factory=dict)
+    """Variations that are linear in a column (an identification efficiency that depends on momentum), by nuisance."""
     luminosity: bool = True
     """Luminosity on the signal and on simulated backgrounds."""
 
@@ -313,6 +345,8 @@ class TemplatesConfig(StrictModel):
                 raise ValueError(f"expected.{name}: no region {background.region!r}; there are {names}")
             if self.background_of(background.region) != "simulation":
                 raise ValueError(f"expected.{name}: counts go with `background: simulation`")
+        for region in self.regions:
+            self._check_bins(region)
         if any(r.second_axis and self.background_of(r.name) == "polynomial" for r in self.regions):
             raise ValueError("a polynomial background has one axis; use `background: simulation` for two")
         return self
@@ -325,6 +359,19 @@ class TemplatesConfig(StrictModel):
     def peak(self, mass: float) -> float:
         """Where a signal of a mass in GeV peaks in the observable, in GeV^2."""
         return mass**2 - self.shift
+
+    def _check_bins(self, region: RegionConfig) -> None:
+        """Regions with bins of their own have templates from simulation throughout."""
+        if region.normalisation and self.background_of(region.name) != "simulation":
+            raise ValueError(f"region {region.name!r}: normalisation needs `background: simulation`")
+        if region.bins is None:
+            return
+        if self.signal != "simulation" or self.background_of(region.name) != "simulation":
+            raise ValueError(f"region {region.name!r}: bins need `signal: simulation` and `background: simulation`")
+        if self.window.mode != "full" or self.masks or region.second_axis is not None:
+            raise ValueError(f"region {region.name!r}: bins need `window: {{mode: full}}`, one axis and no masks")
+        if self.systematics.signal_width is not None or self.systematics.signal_mean is not None:
+            raise ValueError(f"region {region.name!r}: a signal that is no peak has no signal_width or signal_mean")
 
     def mass_range(self, region: str) -> tuple[float, float]:
         """Lowest and highest mass of a region, in GeV, with ``switch`` resolved."""
@@ -363,7 +410,11 @@ class TemplatesConfig(StrictModel):
     def uses_column(self, nuisance: str) -> bool:
         """Whether a nuisance's variation columns are used."""
         columns = self.systematics.columns
-        return columns if isinstance(columns, bool) else nuisance in columns
+        return (columns if isinstance(columns, bool) else nuisance in columns) or nuisance in self.systematics.slopes
+
+    def normalisation_of(self, region: str) -> str:
+        """The background whose yield multiplies the signal's in a region, or empty."""
+        return next((r.normalisation for r in self.regions if r.name == region), "")
 
     def sample(self, name: str) -> BackgroundSample:
         """Settings of a background sample."""

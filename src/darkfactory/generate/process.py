@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.config.model import ModelConfig
-from darkfactory.config.process import DecayMode, ProcessConfig
+from darkfactory.config.process import DecayMode, ProcessConfig, TauDecayConfig
 from darkfactory.config.tau_decays import TauDecaysConfig
 from darkfactory.core.digest import code_digest, digest_value
 from darkfactory.core.errors import ConfigError
@@ -173,6 +173,20 @@ def _check_decays(process: ProcessConfig, products: Mapping[str, Product], wide:
             )
 
 
+def _boson_mass(taus: TauDecayConfig, model: ModelConfig, values: Mapping[str, float], where: str) -> float | None:
+    """Mass in GeV of the boson that taus decay to, from the model's parameters."""
+    if taus.boson_mass is None:
+        return None
+    known = model.values(values)
+    if taus.boson_mass not in known:
+        raise ConfigError(
+            f"unknown parameter {taus.boson_mass!r} of model {model.name}; name one of its masses, "
+            f"such as {[k for k in known if k.startswith('m_')][:3]}",
+            where=where,
+        )
+    return known[taus.boson_mass]
+
+
 def build_process(
     process: ProcessConfig,
     model: ModelConfig,
@@ -247,7 +261,8 @@ def build_process(
                 where=f"{where}.taus",
             )
         tau_mass = of_legs[0].masses[0] if of_legs else tau_mass
-        modes = build_modes(tau_decays, process.taus.first, process.taus.second, tau_mass=tau_mass)
+        boson = _boson_mass(process.taus, model, values, f"{where}.taus.boson_mass")
+        modes = build_modes(tau_decays, process.taus.first, process.taus.second, tau_mass=tau_mass, boson_mass=boson)
     found = topologies(amplitude.diagrams, len(legs))
     channels = make_channels(found, [permute(t, legs) for t in found], legs, region)
     full = (1 << len(legs)) - 4

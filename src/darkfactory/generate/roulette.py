@@ -15,6 +15,7 @@ from darkfactory.physics.beams import BeamFrame
 __all__ = ["keep_particles", "survival"]
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 _FINAL = 1
 
 
@@ -25,6 +26,25 @@ def _first(particles: Particles, wanted: NDArray[np.bool_], n: int) -> NDArray[n
     # the last assignment stays
     out[particles.event[rows[::-1]]] = rows[::-1]
     return out
+
+
+def _pseudomass(config: RouletteConfig, particles: Particles, n: int, frame: BeamFrame) -> tuple[Ints, Array]:
+    """Events with a parent of exactly three such products, and the pseudomass of the (last) parent's, GeV."""
+    parent, product = config.pair
+    start = np.searchsorted(particles.event, np.arange(n))
+    rows = np.flatnonzero((np.abs(particles.pdg) == product) & (particles.status == _FINAL) & (particles.mother >= 0))
+    mother = start[particles.event[rows]] + particles.mother[rows]
+    rows, mother = (x[np.abs(particles.pdg[mother]) == parent] for x in (rows, mother))
+    number = np.bincount(mother, minlength=len(particles.pdg))
+    total = np.stack([np.bincount(mother, weights=q, minlength=len(number)) for q in particles.p[rows].T], axis=-1)
+    three = np.flatnonzero(number == 3)
+    cm = frame.to_cm(np.asarray(total[three], dtype=np.float64))
+    k = np.sqrt(cm[:, 1] ** 2 + cm[:, 2] ** 2 + cm[:, 3] ** 2)
+    m2 = cm[:, 0] ** 2 - k * k + 2 * (0.5 * frame.sqrts - cm[:, 0]) * (cm[:, 0] - k)
+    value = np.full(n, np.nan)
+    value[particles.event[three]] = np.sqrt(np.maximum(m2, 0.0))
+    where = np.flatnonzero(np.isfinite(value))
+    return where, value[where]
 
 
 def survival(configs: Sequence[RouletteConfig], particles: Particles, n: int, frame: BeamFrame) -> Array:
@@ -47,6 +67,11 @@ def survival(configs: Sequence[RouletteConfig], particles: Particles, n: int, fr
     """
     out = np.ones(n)
     for config in configs:
+        points = np.asarray(config.points, float)
+        if config.observable == "pseudomass":
+            where, value = _pseudomass(config, particles, n, frame)
+            out[where] *= np.exp(np.interp(value, points[:, 0], np.log(points[:, 1])))
+            continue
         a, b = config.pair
         if a == b:
             members = [_first(particles, particles.pdg == code, n) for code in (a, -a)]
@@ -55,7 +80,6 @@ def survival(configs: Sequence[RouletteConfig], particles: Particles, n: int, fr
         where = np.flatnonzero((members[0] >= 0) & (members[1] >= 0))
         one, two = (np.ascontiguousarray(frame.to_cm(particles.p[rows[where]]).T) for rows in members)
         value = pair_value(config.observable, one, two, np.full(len(where), frame.sqrts))
-        points = np.asarray(config.points, float)
         out[where] *= np.exp(np.interp(value, points[:, 0], np.log(points[:, 1])))
     return out
 

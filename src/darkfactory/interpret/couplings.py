@@ -9,7 +9,7 @@ from typing import Any
 from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
 from darkfactory.config.points import parse_point
 from darkfactory.core.errors import InputError
-from darkfactory.models import alp, leptophilic_scalar
+from darkfactory.models import alp, leptophilic_scalar, lfv_alp
 from darkfactory.models.zprime import branching_fraction, g_minus_2_coupling
 
 __all__ = [
@@ -30,6 +30,8 @@ BRANCHING_FRACTIONS: Mapping[str, Callable[[float], float]] = {
     "leptophilic_scalar_mumu": lambda mass: float(leptophilic_scalar.branching_fraction(mass, "mumu")),
     "leptophilic_scalar_tautau": lambda mass: float(leptophilic_scalar.branching_fraction(mass, "tautau")),
     "alp_leptons_tautau": lambda mass: float(alp.lepton_branching_fraction(mass, "tautau")),
+    "lfv_alp_e": lambda mass: float(lfv_alp.branching_fraction(mass, "e")),
+    "lfv_alp_mu": lambda mass: float(lfv_alp.branching_fraction(mass, "mu")),
 }
 """Registered branching fractions by name, functions of the mass in GeV."""
 
@@ -102,9 +104,11 @@ def coupling_rows(
             if key not in rates:
                 raise InputError(f"no cross-section for {key}; rerun the stage `templates` of this dataset")
             mass = float(limit["mass_gev"])
+            # limits on branching fractions are in units of the sample's rate
+            rate = 1.0 if limit.get("quantity") == "branching_fraction" else rates[key]
             row = {"model": name, "coupling": model.coupling, **limit, "quantity": model.coupling, "unit": model.unit}
             for column in LIMIT_COLUMNS:
-                row[column] = coupling_from_rate(limit[column], rates[key], model, mass)
+                row[column] = coupling_from_rate(limit[column], rate, model, mass)
             row["lower"], row["upper"] = None, row["observed"]
             rows.append(row)
     return rows

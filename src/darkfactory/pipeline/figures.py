@@ -32,6 +32,7 @@ MASS = "mass [GeV]"
 QUANTITIES = {
     "cross_section": "the cross-section",
     "efficiency_times_cross_section": "efficiency times cross-section",
+    "branching_fraction": "the branching fraction",
 }
 """What limits are on, in words."""
 Rows = list[dict[str, Any]]
@@ -64,7 +65,8 @@ def _limits(job: Request, common: Mapping[str, Any]) -> Drawn:
     for (hypothesis, cl, width), family in _families(rows, ("hypothesis", "cl", "width")).items():
         unit, quantity = family[0]["unit"], QUANTITIES[family[0]["quantity"]]
         wide = "" if width is None else f", width {width:.0%} of the mass"
-        figure = limit_figure(family, **common, ylabel=f"upper limit on {quantity} [{unit}]", xlabel=MASS)
+        in_unit = f" [{unit}]" if unit else ""
+        figure = limit_figure(family, **common, ylabel=f"upper limit on {quantity}{in_unit}", xlabel=MASS)
         name = _tag("limits", hypothesis, f"cl{cl}", width)
         yield name, f"Limits on {quantity}, {hypothesis}{wide}, {cl:.0%} CL", figure
         if width is None and any(r["z_local"] is not None for r in family):
@@ -134,7 +136,7 @@ def _spectra(job: Request, common: Mapping[str, Any]) -> Drawn:
         )
         if len(total) > 1000:
             total, stacks = np.add.reduceat(total, starts), {k: np.add.reduceat(v, starts) for k, v in stacks.items()}
-        figure = spectrum_figure(edges, total.tolist(), stacks, **common, xlabel=f"{binning['observable']} [GeV$^2$]")
+        figure = spectrum_figure(edges, total.tolist(), stacks, **common, xlabel=binning["label"])
         yield (
             f"spectrum_{region}",
             f"{binning['observable']} in region {region}: expectation and {common['data']} data",

@@ -54,7 +54,8 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
     job = Request.from_dict(request)
     spec = job.spec
     config = validate(StatisticsConfig, spec["statistics"], where="statistics")
-    points = read_json(job.input("workspace"))["points"]
+    stored = read_json(job.input("workspace"))
+    points, sigma = stored["points"], stored["sigma_fb"]
     inputs, empty = [], []
     for key in keys:
         w = points[key]
@@ -68,7 +69,7 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
                 w["hypothesis"],
                 w["axes"],
                 w["spec"],
-                scale=w["scale"],
+                scale=w["scale"] / (sigma[key] if meaning["quantity"] == "branching_fraction" else 1.0),
                 quantity=meaning["quantity"],
                 unit=meaning["unit"],
                 data=w["data"],

@@ -41,7 +41,7 @@ from darkfactory.records.histogram import Histogram
 from darkfactory.store.tables import write_csv
 from darkfactory.templates.background import build_background
 from darkfactory.templates.binning import Binning, build_binning
-from darkfactory.templates.fill import fill_region
+from darkfactory.templates.fill import fill_region, with_slopes
 from darkfactory.templates.pseudodata import draw_observed
 from darkfactory.templates.shapes import SignalMeasurement, TemplatePoint, build_shape_model, measure_signal
 
@@ -57,7 +57,7 @@ def measure_points(request: Mapping[str, Any], items: Sequence[Mapping[str, Any]
 
 def measure(config: TemplatesConfig, item: Mapping[str, Any], candidates: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Shape and efficiency of one signal point, from the candidates of the simulated one."""
-    columns = reweighted(candidates, item, item["paths"][0])
+    columns = with_slopes(reweighted(candidates, item, item["paths"][0]), config.systematics.slopes, item["sample"])
     point = TemplatePoint(item["hypothesis"], item["point"])
     # lifetimes do not change the shape much: it is that of all decays of the simulated point, where events are many
     found = measure_signal(
@@ -94,6 +94,7 @@ def fill_point(
     filled: dict[str, list[Histogram]] = {r.name: [] for r in regions}
     for i, (path, generated) in enumerate(zip(item["paths"], item["counts"], strict=True)):
         columns = read_candidates(path, item) if tables is None else reweighted(tables[i], item, path)
+        columns = with_slopes(columns, config.systematics.slopes, item["sample"])
         for region in regions:
             edges = binning.regions[region.name].edges
             filled[region.name].append(fill_region(columns, region, edges, n_generated=generated))

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from darkfactory.core.errors import ConfigError
-from darkfactory.select import dilepton, dimuon, ditau, emu, fourmuon, single_photon, triplet, two_vertices
+from darkfactory.select import (
+    dilepton,
+    dimuon,
+    ditau,
+    emu,
+    fourmuon,
+    single_photon,
+    tau_topology,
+    triplet,
+    two_vertices,
+)
 from darkfactory.select.candidates import Builder, Observable
 
 __all__ = ["CANDIDATES", "OBSERVABLES", "find_candidate", "find_observable"]
@@ -19,6 +29,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
         "four_muon_pairs": fourmuon.four_muon_pairs,
         "photon_triplet": triplet.photon_triplet,
         "single_photon": single_photon.single_photon,
+        "tau_3x1": tau_topology.tau_3x1,
         "tautau_dilepton": dilepton.tautau_dilepton,
         "two_vertices": two_vertices.two_vertices,
     }
@@ -33,6 +44,7 @@ OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
         "four_muon_pairs": MappingProxyType({o.name: o for o in fourmuon.OBSERVABLES}),
         "photon_triplet": MappingProxyType({o.name: o for o in triplet.OBSERVABLES}),
         "single_photon": MappingProxyType({o.name: o for o in single_photon.OBSERVABLES}),
+        "tau_3x1": MappingProxyType({o.name: o for o in tau_topology.OBSERVABLES}),
         "tautau_dilepton": MappingProxyType({o.name: o for o in dilepton.OBSERVABLES}),
         "two_vertices": MappingProxyType({o.name: o for o in two_vertices.OBSERVABLES}),
     }

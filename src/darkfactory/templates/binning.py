@@ -25,12 +25,14 @@ class RegionBinning:
         first: edges of its fine bins, in GeV^2.
         second_observable: column of the second axis, or empty.
         second: edges of the second axis (one infinite bin if there is none).
+        label: text of the first axis in figures.
     """
 
     observable: str
     first: FloatArray
     second_observable: str = ""
     second: FloatArray | None = None
+    label: str = ""
 
     @property
     def edges(self) -> tuple[FloatArray, ...]:
@@ -57,6 +59,7 @@ class Binning:
                 "first": r.first.tolist(),
                 "second_observable": r.second_observable,
                 "second": None if r.second is None else r.second.tolist(),
+                "label": r.label,
             }
             for name, r in self.regions.items()
         }
@@ -71,6 +74,7 @@ class Binning:
                     np.asarray(r["first"], dtype=float),
                     r["second_observable"],
                     None if r["second"] is None else np.asarray(r["second"], dtype=float),
+                    r["label"],
                 )
                 for name, r in value.items()
             }
@@ -87,6 +91,9 @@ def build_binning(shapes: ShapeModel, config: TemplatesConfig) -> Binning:
 
 def _region_binning(shapes: ShapeModel, region: RegionConfig, config: TemplatesConfig) -> RegionBinning:
     low, high = region.observable_range
+    if region.bins is not None:
+        edges = np.linspace(low, high, region.bins + 1)
+        return RegionBinning(region.observable, edges, label=region.label or region.observable)
     masses = config.mass_range(region.name)
     # fine enough for the narrowest resolution; uniform in a signed square root, dense near zero mass
     root = np.linspace(np.sign(low) * np.sqrt(abs(low)), np.sqrt(high), 20001)
@@ -111,6 +118,7 @@ def _region_binning(shapes: ShapeModel, region: RegionConfig, config: TemplatesC
         edges,
         second.observable if second else "",
         np.asarray(second.edges, dtype=float) if second else None,
+        region.label or f"{region.observable} [GeV$^2$]",
     )
 
 
@@ -159,6 +167,11 @@ def make_window(
     """
     edges = binning.regions[region].first
     n = len(edges) - 1
+    if region not in shapes.resolution:
+        # no peak: the whole range, from the end where the first whole number of merged bins begins
+        merge = min(config.window.merge, n)
+        last = n - n % merge
+        return Window(region, 0, last, merge, (True,) * (last // merge), (0, last))
     m2, width = config.peak(point.mass), shapes.width(region, point.mass)
     natural = point.mass**2 * point.width_ratio
     centre = int(np.argmin(np.abs(edges - m2)))

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from darkfactory.config.templates import RegionConfig
+from darkfactory.config.templates import RegionConfig, Slope
 from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import FloatArray, Histogram
 
-__all__ = ["Columns", "fill", "fill_region", "nuisances", "region_mask"]
+__all__ = ["Columns", "fill", "fill_region", "nuisances", "region_mask", "with_slopes"]
 
 Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """Selected candidates, one entry each: ``weight`` (fb), observables, ``var_<nuisance>_up`` and ``_down``."""
@@ -62,6 +62,31 @@ def region_mask(columns: Columns, region: RegionConfig) -> npt.NDArray[np.bool_]
         if cut.max is not None:
             keep &= value < cut.max
     return np.asarray(keep)
+
+
+def with_slopes(columns: Columns, slopes: Mapping[str, Slope], sample: str) -> dict[str, npt.NDArray[Any]]:
+    """The columns with ``var_<nuisance>_up`` and ``_down`` of variations that are linear in a column.
+
+    Args:
+        columns: of the candidates.
+        slopes: by nuisance.
+        sample: whose candidates these are.
+
+    Example:
+        >>> from darkfactory.config.base import Tagged
+        >>> slope = Slope(column="p", range=(1.0, 3.0), size=Tagged(value=0.02, source="assumed"))
+        >>> with_slopes({"p": np.array([0.0, 2.0, 3.0])}, {"id": slope}, "s")["var_id_up"].round(3).tolist()
+        [0.98, 1.0, 1.02]
+    """
+    found = dict(columns)
+    for name, slope in slopes.items():
+        low, high = slope.range
+        value = np.asarray(_column(columns, slope.column), dtype=float)
+        change = slope.size.value * np.clip((2 * value - low - high) / (high - low), -1.0, 1.0)
+        if slope.samples and sample not in slope.samples:
+            change = np.zeros_like(change)
+        found |= {f"var_{name}_up": 1.0 + change, f"var_{name}_down": 1.0 - change}
+    return found
 
 
 def fill(

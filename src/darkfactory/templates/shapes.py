@@ -269,6 +269,7 @@ def measure_signal(
     weights = np.asarray(columns["weight"], dtype=float)[keep]
     fit: DscbFit | None = None
     squares = float((weights**2).sum())
+    shape = shape and region.bins is None
     candidates = 1 + (config.shape.wrong_pairings.per_event if config.shape.wrong_pairings is not None else 0)
     if shape and squares > 0 and float(weights.sum()) ** 2 / squares >= config.shape.min_events * candidates:
         options: dict[str, Any] = {"half_range": config.shape.fit_range, "limits": region.observable_range}
@@ -397,6 +398,8 @@ def build_shape_model(measurements: Sequence[SignalMeasurement], config: Templat
 
     Points with a width axis do not enter the resolution; their shapes come from their own samples.
 
+    Regions with bins of their own have no shape.
+
     Raises:
         RunError: a region has no measured shape.
     """
@@ -404,6 +407,8 @@ def build_shape_model(measurements: Sequence[SignalMeasurement], config: Templat
     regions: dict[str, RegionShape] = {}
     resolution: dict[str, str] = {}
     for region in config.regions:
+        if region.bins is not None:
+            continue
         for hypothesis in sorted({m.hypothesis for m in ordered}):
             found = [
                 m

@@ -101,10 +101,11 @@ def fine_signal(
     section, and only shapes are uncertain.
     """
     systematics = config.systematics
-    width = shapes.width(region, point.mass)
+    width = shapes.width(region, point.mass) if region in shapes.resolution else 0.0
     # only the detector's part of a wide resonance's width is uncertain
     natural = point.mass**2 * point.width_ratio
-    stretch = (systematics.signal_width.value if systematics.signal_width else 0.0) * width**2 / (width**2 + natural**2)
+    peak2 = width**2 + natural**2
+    stretch = (systematics.signal_width.value if systematics.signal_width else 0.0) * (width**2 / peak2 if peak2 else 0)
     shift = (systematics.signal_mean.value if systematics.signal_mean else 0.0) * width
     varied: dict[str, tuple[FloatArray, FloatArray]] = {}
     norms: dict[str, tuple[float, float]] = {}

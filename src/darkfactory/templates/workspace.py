@@ -175,6 +175,9 @@ _LUMI = {"name": "lumi", "type": "lumi", "data": None}
 def _signal_sample(t: PointTemplate, factor: float, config: TemplatesConfig, notes: set[str]) -> dict[str, Any]:
     systematics, sizes = config.systematics, config.signal_sizes(t.region)
     modifiers: list[dict[str, Any]] = [{"name": POI, "type": "normfactor", "data": None}]
+    if shared := config.normalisation_of(t.region):
+        # the free yield of a background scales the signal, too: the limit is on a ratio of rates
+        modifiers.append({"name": f"norm_{shared}", "type": "normfactor", "data": None})
     if systematics.luminosity:
         modifiers.append(dict(_LUMI))
     modifiers += [_log_normal(n, v) for n, v in sizes.items()]
@@ -203,7 +206,7 @@ def _background_samples(
     modifiers, parameters = [], []
     if systematics.luminosity:
         modifiers.append(dict(_LUMI))
-    if settings.free:
+    if settings.free or name == config.normalisation_of(channel):
         modifiers.append({"name": f"norm_{name}", "type": "normfactor", "data": None})
         parameters.append({"name": f"norm_{name}", "inits": [1.0], "bounds": [[0.0, 10.0]]})
     else:
@@ -277,6 +280,12 @@ def _workspace(
     # one unit of mu is about one standard deviation of the background under the peak
     events = float(np.sqrt(max(t.core_background, 1.0)))
     scale = events / total if total > 0 else 0.0
+    shared = config.normalisation_of(t.region)
+    if shared and shared not in t.backgrounds:
+        raise RunError(
+            f"workspace {t.key}: the limit is relative to {shared!r}, of which nothing is selected in region "
+            f"{t.region!r}; there are {sorted(t.backgrounds)}; generate more events or name another sample"
+        )
     spec: dict[str, Any] | None = None
     notes: set[str] = set()
     if total > 0:

@@ -59,7 +59,7 @@ def test_every_command_exists_and_explains_itself(name: str, call: Call) -> None
         (["cutflow", "alp_3gamma"], "no such file; run the stage that makes it first"),
         (["limit", "alp_3gamma", "belle2_445pb", "x5"], "'x5' is no point name"),
         (["limit", "alp_3gamma", "belle2_445pb", "0.5"], "no Snakefile in"),
-        (["limit", "alp_3gamma", "belle2_445pb", "12"], "mass 12 GeV must be above 0 and below the centre"),
+        (["limit", "alp_3gamma", "belle2_445pb", "12"], "mass 12 GeV must be at least 0 and below the centre"),
         (["run", "--dataset", "belle2_445pb"], "--dataset needs --search"),
         (["run", "--search", "nothing"], "search 'nothing' is not in campaign tiny"),
         (["compare", "alp_3gamma", "--reference", "no.csv"], "no.csv: no such file"),

@@ -38,6 +38,7 @@ __all__ = [
 Array = NDArray[np.float64]
 Rng = np.random.Generator
 _NODES = 4001
+_PHASE_SPACE_TRIES = 2000
 
 
 class Sampler(Protocol):
@@ -456,10 +457,13 @@ class PhaseSpaceSampler:
         # the mass is fixed by its spectrum, only the inner configuration is redrawn
         open_ = np.arange(n)
         while len(open_):
-            trial, weight = nbody_rest(m_had[open_], self.masses, rng)
-            keep = rng.random(len(open_)) < weight
-            products[open_[keep]] = trial[keep]
-            open_ = open_[~keep]
+            # many tries at once for the last few, of which the first one that is accepted counts
+            tries = max(1, _PHASE_SPACE_TRIES // len(open_))
+            trial, weight = nbody_rest(np.repeat(m_had[open_], tries), self.masses, rng)
+            keep = (rng.random(len(weight)) < weight).reshape(-1, tries)
+            found, first = keep.any(axis=1), keep.argmax(axis=1)
+            products[open_[found]] = trial[(np.arange(len(open_)) * tries + first)[found]]
+            open_ = open_[~found]
         ratio = self.tau_mass**2 / m_had**2
         zero = np.zeros(n)
         h = np.stack([zero, zero, (ratio - 2) / (ratio + 2)], axis=1)
