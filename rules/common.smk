@@ -7,6 +7,7 @@ from pathlib import Path
 from darkfactory.config.check import check_campaign
 from darkfactory.config.points import POINT_PATTERN
 from darkfactory.config.resolve import load_campaign
+from darkfactory.config.site import check_executor, load_site
 from darkfactory.core.errors import DarkfactoryError
 from darkfactory.execute.lock import record_run
 from darkfactory.execute.run import ENVIRONMENT, start_cluster
@@ -22,6 +23,8 @@ try:
         )
     )
     check_campaign(PLAN.campaign)
+    # where the work is done: named by the profile, never part of a rule
+    SITE = load_site(config["site"]) if config.get("site") else None
     # files of external samples; what is missing is told before anything runs
     NTUPLES = {sample: PLAN.ntuples(sample) for sample in PLAN.external_samples()}
 except DarkfactoryError as error:
@@ -64,14 +67,21 @@ def wildcards_of(wildcards):
 
 
 def start_run_cluster():
-    """One cluster for the run, unless one is given by the environment."""
+    """One cluster for the run, unless one is given by the environment or jobs bring their own."""
     record_run(Path())
     if ENVIRONMENT in os.environ:
         return
-    handle = start_cluster(
-        workflow.cores or 1, preload=[f"darkfactory.pipeline.{stage}" for stage in WARM]
-    )
-    os.environ[ENVIRONMENT] = str(handle.folder)
+    try:
+        check_executor(SITE, workflow.local_exec)
+        handle = start_cluster(
+            workflow.cores or 1,
+            preload=[f"darkfactory.pipeline.{stage}" for stage in WARM],
+            site=None if SITE is None else SITE.model_dump(mode="json"),
+            project=Path(),
+        )
+    except DarkfactoryError as error:
+        sys.exit(f"error: {error}")
+    os.environ.update(handle.environment())
     # kept on the workflow object: the handle holds the pipe whose end is the cluster's end
     workflow.darkfactory_cluster = handle
 

@@ -171,8 +171,8 @@ def test_a_lost_chunk_is_made_again_without_the_others(copy: Path) -> None:
 class Backwards(SerialBackend):
     """Chunks in the opposite order, in this process."""
 
-    def map(self, tasks: Sequence[Task], done: Any = None) -> list[Any]:
-        return super().map(tasks[::-1], done)[::-1]
+    def attempt(self, tasks: Sequence[Task], done: Any = None) -> list[Any]:
+        return super().attempt(tasks[::-1], done)[::-1]
 
 
 def _jobs(plan: Planner) -> Iterator[tuple[str, dict[str, str], dict[str, Any], dict[str, str]]]:

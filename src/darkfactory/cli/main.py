@@ -18,6 +18,9 @@ __all__ = ["cli", "main"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("darkfactory.cli.run:run", "Run a campaign, a search or single results."),
     "plan": ("darkfactory.cli.plan:plan", "Jobs, events, disk and CPU per stage, before anything runs."),
+    "status": ("darkfactory.cli.status:status", "What is done, what failed and why; the books of events."),
+    "retry": ("darkfactory.cli.status:retry", "Run again what failed."),
+    "why": ("darkfactory.cli.status:why", "Where a result comes from, or why it is not there."),
     "config": ("darkfactory.cli.config:config", "Check, show or compare configurations."),
     "trigger": ("darkfactory.cli.trigger:trigger", "Show or compare trigger menus, and their rates."),
     "cutflow": ("darkfactory.cli.results:cutflow", "Events left after each cut of a search."),

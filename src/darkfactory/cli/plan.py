@@ -10,6 +10,7 @@ import click
 from darkfactory.cli.common import campaign_options, chosen_campaign, table
 from darkfactory.cli.run import snakemake
 from darkfactory.config.costs import CostsConfig, load_costs
+from darkfactory.pipeline.jobs import sample_users
 from darkfactory.pipeline.plan import Planner
 
 __all__ = ["Load", "jobs_of_campaign", "plan", "stage_loads"]
@@ -28,32 +29,9 @@ class Load:
     bytes: float = 0.0
 
 
-def _samples(plan: Planner) -> Iterator[tuple[str, list[str], list[dict[str, str]]]]:
-    """Every sample with its blocks and the search and dataset that read it; none for samples of rates only."""
-    campaign = plan.campaign
-    for sample in campaign.samples:
-        users: list[dict[str, str]] = []
-        blocks: dict[str, None] = {}
-        for (search, dataset), config in campaign.searches.items():
-            w = {"search": search, "dataset": dataset}
-            if sample in config.backgrounds:
-                users.append(w)
-                blocks["all"] = None
-            if sample in plan.signals(w).values():
-                users.append(w)
-                blocks.update(dict.fromkeys(_blocks_of(plan, w, sample)))
-        yield sample, list(blocks) or ["all"], users
-
-
-def _blocks_of(plan: Planner, w: dict[str, str], sample: str) -> list[str]:
-    """Blocks of a signal sample that a dataset uses; hypotheses have grids of their own."""
-    hypotheses = [h for h, s in plan.signals(w).items() if s == sample]
-    return [b for b in plan.blocks(w) if any(plan.has_block(w, h, b) for h in hypotheses)]
-
-
 def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
     campaign = plan.campaign
-    for sample, blocks, users in _samples(plan):
+    for sample, blocks, users in sample_users(plan):
         process = campaign.samples[sample].process
         for block in blocks:
             points = len(campaign.block_points(sample, block))
@@ -68,7 +46,7 @@ def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
             else:
                 yield replace(one, stage="ingest", events=events)
             # a block may lie outside the mass range of one of the datasets
-            readers = [w for w in users if block == "all" or block in _blocks_of(plan, w, sample)]
+            readers = [w for w, own in users if block in own]
             if not readers:
                 continue
             yield replace(one, stage="skim", events=events)

@@ -13,7 +13,8 @@ import yaml
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, default_campaign, find_dataset
 from darkfactory.config.check import check_campaign
-from darkfactory.config.load import deep_merge, parse_override
+from darkfactory.config.load import deep_merge, parse_override, read_yaml
+from darkfactory.config.site import PROFILES, check_executor, load_site
 from darkfactory.core.digest import digest_value
 from darkfactory.core.errors import RunError, UserError
 from darkfactory.core.files import write_text
@@ -24,10 +25,19 @@ __all__ = ["free_lock", "run", "snakemake"]
 
 
 def snakemake(
-    targets: Sequence[str], campaign: str | None, config_dir: str, settings: Sequence[str], cores: int,
-    extra: Sequence[str] = (),
+    targets: Sequence[str], campaign: str | None, config_dir: str, settings: Sequence[str], cores: int | None,
+    extra: Sequence[str] = (), site: str | None = None,
 ) -> None:  # fmt: skip
     """Run the workflow engine for targets, with the command line's settings as a configuration file.
+
+    Args:
+        targets: rules or paths.
+        campaign: name, or None for the default one.
+        config_dir: folder of YAML files.
+        settings: overrides of the command line.
+        cores: of this machine; None leaves them to the site's profile.
+        extra: further arguments of the engine.
+        site: name of a site, or None for this machine.
 
     Raises:
         UserError: not at the top of a project.
@@ -43,10 +53,23 @@ def snakemake(
     engine = [sys.executable, "-m", "snakemake", "--configfile", str(file)]
     if "--dry-run" not in extra:
         free_lock(Path(), engine)
-    command = [*engine, "--cores", str(cores), "--rerun-incomplete", "--quiet", "rules", *extra, "--", *targets]
+    if site is not None:
+        engine = [*engine, "--workflow-profile", str(_profile(site))]
+    if cores is not None:
+        engine = [*engine, "--cores", str(cores)]
+    command = [*engine, "--rerun-incomplete", "--quiet", "rules", *extra, "--", *targets]
     code = subprocess.run(command, check=False).returncode
     if code != 0:
         raise RunError(f"the run failed (exit code {code}); the messages above and the files in logs/ say why")
+
+
+def _profile(site: str) -> Path:
+    """Folder of a site, once its file and its executor are known to fit."""
+    config = load_site(site)
+    folder = Path(site) if "/" in site else PROFILES / site
+    profile = read_yaml(folder / "config.yaml")
+    check_executor(config, local=profile.get("executor", "local") == "local")
+    return folder
 
 
 def free_lock(folder: Path, engine: Sequence[str]) -> None:
@@ -78,12 +101,13 @@ def free_lock(folder: Path, engine: Sequence[str]) -> None:
 @campaign_options
 @click.option("--search", "-s", default=None, help="Only this search.")
 @click.option("--dataset", "-d", default=None, help="Only this dataset of it.")
-@click.option("--cores", default=os.cpu_count() or 1, show_default=True, help="Worker processes.")
+@click.option("--cores", type=int, default=None, help="Worker processes; by default all cores of this machine.")
+@click.option("--site", default=None, help="Where the work is done: a folder of workflow/profiles.")
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be done and why.")
 @click.argument("targets", nargs=-1)
 def run(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str | None, dataset: str | None,
-    cores: int, dry_run: bool, targets: tuple[str, ...],
+    cores: int | None, site: str | None, dry_run: bool, targets: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run a campaign, a search, or the TARGETS (paths of results)."""
     resolved = chosen_campaign(campaign, config_dir, settings)
@@ -98,4 +122,7 @@ def run(
             find_dataset(resolved, search, dataset)
     elif dataset is not None:
         raise UserError("--dataset needs --search")
-    snakemake(wanted or ["all"], campaign, config_dir, settings, cores, ["--dry-run"] if dry_run else [])
+    if cores is None and site is None:
+        cores = os.cpu_count() or 1
+    extra = ["--dry-run"] if dry_run else []
+    snakemake(wanted or ["all"], campaign, config_dir, settings, cores, extra, site)

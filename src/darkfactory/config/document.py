@@ -23,6 +23,7 @@ from darkfactory.config.projection import ProjectionConfig
 from darkfactory.config.sample import SampleConfig
 from darkfactory.config.search import SearchFile, TriggerChoice
 from darkfactory.config.selection import Multivariate, SelectionConfig
+from darkfactory.config.site import SiteConfig
 from darkfactory.config.skim import SkimConfig
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.config.tau_decays import TauDecaysConfig
@@ -83,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
     "ntuples": Kind("Ntuple names", "config/ntuples/*.yaml", TypeAdapter(NtupleMapConfig)),
     "costs": Kind("Costs of stages", "config/costs.yaml", TypeAdapter(CostsConfig)),
     "projections": Kind("Projections", "config/projections.yaml", TypeAdapter(ProjectionConfig)),
+    "site": Kind("Site", "workflow/profiles/*/site.yaml", TypeAdapter(SiteConfig)),
 }
 """Name to kind, in the order of the page."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigError",
+    "DamagedError",
     "DarkfactoryError",
     "InputError",
     "RunError",
@@ -34,6 +35,23 @@ class ConfigError(UserError):
 
 class InputError(UserError):
     """A data file that the user gave cannot be read or misses something."""
+
+
+class DamagedError(InputError):
+    """A file of the run's own is damaged; ``damaged`` is its path, so that it can be made anew.
+
+    Example:
+        >>> DamagedError("part is damaged", "a/b.root").damaged
+        'a/b.root'
+    """
+
+    def __init__(self, message: str, damaged: str = "") -> None:
+        self.damaged = damaged
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[DamagedError], tuple[str, str]]:
+        """Pickled with its path, so that it survives the way back from a worker."""
+        return type(self), (str(self), self.damaged)
 
 
 class RunError(DarkfactoryError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from darkfactory.core.errors import InputError
+from darkfactory.core.lease import check_lease
 
 __all__ = ["atomic_path", "read_json", "write_json", "write_text"]
 
@@ -18,6 +19,8 @@ __all__ = ["atomic_path", "read_json", "write_json", "write_text"]
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it there on success, remove it on failure.
+
+    A process whose run is gone does not rename (:func:`darkfactory.core.lease.check_lease`).
 
     Example:
         >>> d = Path(tempfile.mkdtemp())
@@ -37,6 +40,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         tmp.chmod(0o666 & ~umask)
+        check_lease(str(final))
         tmp.replace(final)
     finally:
         tmp.unlink(missing_ok=True)

@@ -7,16 +7,25 @@ the same bits whatever ran where.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import itertools
 import multiprocessing
+import os
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from darkfactory.core.errors import DarkfactoryError, RunError
+from darkfactory.core.errors import RunError
+from darkfactory.execute.outcomes import Failure, Policy, guarded, lost
 
 __all__ = ["Backend", "DaskBackend", "ProcessBackend", "SerialBackend", "Task", "invoke", "load", "tree_reduce"]
 
@@ -25,6 +34,9 @@ Task = tuple[str, tuple[Any, ...]]
 
 class Backend(Protocol):
     """Runs tasks; ``done`` is called with the number of finished tasks, for progress."""
+
+    def attempt(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
+        """Values or :class:`~darkfactory.execute.outcomes.Failure` in the order of the tasks; raises nothing."""
 
     def map(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
         """Results in the order of the tasks."""
@@ -55,90 +67,177 @@ def invoke(name: str, args: tuple[Any, ...]) -> Any:
     return getattr(load(module), function)(*args)
 
 
-class SerialBackend:
-    """One task after the other in this process."""
+def _values(tasks: Sequence[Task], outcomes: Sequence[Any]) -> list[Any]:
+    """The outcomes, if none of them is a failure."""
+    for (name, args), outcome in zip(tasks, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            # a ledger's task calls another one
+            what = args[0] if args and isinstance(args[0], str) and ":" in args[0] else name
+            raise outcome.error(f"task {what} failed after {outcome.attempts} tries")
+    return list(outcomes)
+
+
+class _Mapping:
+    """What all backends share: a map is an attempt in which nothing failed."""
+
+    def attempt(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
+        """Values or failures in the order of the tasks."""
+        raise TypeError(f"{type(self).__name__} does not say how it attempts tasks")
 
     def map(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
+        """Results in the order of the tasks; all of them are tried before the first failure is raised.
+
+        Raises:
+            UserError, RunError: what the first failed task says.
+        """
+        return _values(tasks, self.attempt(tasks, done))
+
+
+class SerialBackend(_Mapping):
+    """One task after the other in this process.
+
+    Args:
+        policy: how often a task is tried; its timeout does not hold here, since nothing could go on after it.
+    """
+
+    policy = Policy()
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        if policy is not None:
+            self.policy = replace(policy, timeout=0.0)
+
+    def attempt(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
         """Run the tasks in order.
 
         Example:
             >>> SerialBackend().map([("math:sqrt", (4.0,)), ("math:sqrt", (9.0,))])
             [2.0, 3.0]
         """
-        results = []
+        outcomes = []
         for i, (name, args) in enumerate(tasks):
-            results.append(invoke(name, args))
+            outcomes.append(guarded(functools.partial(invoke, name, args), self.policy)[1])
             if done is not None:
                 done(i + 1)
-        return results
+        return outcomes
 
 
-class ProcessBackend:
+def _work(name: str, args: tuple[Any, ...], policy: Policy, lease: str = "", note: str = "") -> tuple[bool, Any]:
+    """Call on a worker; errors come back as values, so that their text survives the wire."""
+    return guarded(functools.partial(invoke, name, args), policy, lease, note)
+
+
+class ProcessBackend(_Mapping):
     """A pool of worker processes of this machine, for jobs that find no cluster."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, policy: Policy | None = None) -> None:
+        self.workers, self.policy = workers, policy or Policy()
 
-    def map(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
-        """Run the tasks on the pool; a single task runs here, where starting a process would cost more."""
+    def attempt(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
+        """Run the tasks on the pool; a single task runs here, where starting a process would cost more.
+
+        When a worker dies its pool is lost: tasks that it had not finished run again, each in a pool of its own.
+        """
         if self.workers == 1 or len(tasks) == 1:
-            return SerialBackend().map(tasks, done)
+            return SerialBackend(self.policy).attempt(tasks, done)
+        outcomes: dict[int, Any] = {}
+        with tempfile.TemporaryDirectory(prefix="darkfactory-") as notes:
+            self._round(tasks, range(len(tasks)), min(self.workers, len(tasks)), notes, outcomes, done)
+            for tried in range(self.policy.retries + 1):
+                left = [i for i in range(len(tasks)) if i not in outcomes]
+                if left and tried:
+                    time.sleep(self.policy.backoff * 2 ** (tried - 1))
+                for i in left:
+                    self._round(tasks, [i], 1, notes, outcomes, done)
+            for i in range(len(tasks)):
+                if i not in outcomes:
+                    outcomes[i] = lost(f"{notes}/{i}", self.policy.timeout, self.policy.retries + 2)
+        return [outcomes[i] for i in range(len(tasks))]
+
+    def _round(
+        self, tasks: Sequence[Task], which: Sequence[int], workers: int, notes: str, outcomes: dict[int, Any],
+        done: Callable[[int], None] | None,
+    ) -> None:  # fmt: skip
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(self.workers, len(tasks)), mp_context=context) as pool:
-            futures = [pool.submit(invoke, name, args) for name, args in tasks]
-            results = []
-            for i, future in enumerate(futures):
-                results.append(future.result())
+        with ProcessPoolExecutor(workers, mp_context=context) as pool, contextlib.suppress(BrokenProcessPool):
+            futures = {i: pool.submit(_work, *tasks[i], self.policy, "", f"{notes}/{i}") for i in which}
+            for i, future in futures.items():
+                outcomes[i] = future.result()[1]
                 if done is not None:
-                    done(i + 1)
-        return results
+                    done(len(outcomes))
 
 
-def _one_thread_invoke(name: str, args: tuple[Any, ...]) -> tuple[bool, Any]:
-    """Call on a worker; errors of ours come back as values, so that their text survives the wire."""
-    try:
-        return True, invoke(name, args)
-    except DarkfactoryError as error:
-        return False, error
+class DaskBackend(_Mapping):
+    """A Dask cluster given by its client.
 
+    Args:
+        client: of the cluster.
+        prefix: of the keys of tasks.
+        policy: how often and how long a task is tried.
+        lease: of the run (:data:`darkfactory.core.lease.LEASE`): workers ask it before they give a file its name.
+    """
 
-class DaskBackend:
-    """A Dask cluster given by its client."""
-
-    def __init__(self, client: Any, prefix: str = "task") -> None:
+    def __init__(self, client: Any, prefix: str = "task", policy: Policy | None = None, lease: str = "") -> None:
         self.client, self.prefix = client, prefix
+        self.policy, self.lease = policy or Policy(), lease
         self._calls = itertools.count()
 
-    def map(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
-        """Run the tasks on the cluster; a task whose worker dies is run again, three times at most.
+    def attempt(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
+        """Run the tasks on the cluster; a task whose worker died is run again, at last alone.
 
-        Raises:
-            RunError: a task failed for good.
+        The scheduler blames all tasks that a lost worker had: those it gives up are told from the one that kills
+        by running each on its own.
         """
-        from distributed import as_completed
-
         # keys of an earlier call may still be on their way out of the scheduler
         prefix = f"{self.prefix}-{next(self._calls)}"
-        futures = [
-            self.client.submit(_one_thread_invoke, name, args, pure=False, retries=1, key=f"{prefix}-{i}")
-            for i, (name, args) in enumerate(tasks)
-        ]
+        outcomes: dict[int, Any] = {}
+        self._round(tasks, range(len(tasks)), prefix, outcomes, done)
+        for tried in range(self.policy.retries):
+            left = [i for i in range(len(tasks)) if i not in outcomes]
+            if left:
+                time.sleep(self.policy.backoff * 2**tried)
+            for i in left:
+                self._round(tasks, [i], f"{prefix}-again{tried}", outcomes, done)
+        for i in range(len(tasks)):
+            if i not in outcomes:
+                outcomes[i] = lost(self._note(f"{prefix}-{i}"), self.policy.timeout, 1 + self.policy.retries)
+        return [outcomes[i] for i in range(len(tasks))]
+
+    def _note(self, key: str) -> str:
+        # one note for all tries of a task: the last one counts
+        own = self.lease.rpartition(os.pathsep)[2]
+        return str(Path(own).with_name(f"hung-{key}.txt")) if own else ""
+
+    def _round(
+        self, tasks: Sequence[Task], which: Sequence[int], prefix: str, outcomes: dict[int, Any],
+        done: Callable[[int], None] | None,
+    ) -> None:  # fmt: skip
+        """Run some tasks; those whose worker was lost for good get no outcome."""
+        from distributed import as_completed
+        from distributed.scheduler import KilledWorker
+
+        first = prefix.split("-again")[0]
+        futures = {
+            i: self.client.submit(
+                _work, *tasks[i], self.policy, self.lease, self._note(f"{first}-{i}"), pure=False, key=f"{prefix}-{i}"
+            )
+            for i in which
+        }
         try:
-            for i, _ in enumerate(as_completed(futures, loop=self.client.loop)):
+            before = len(outcomes)
+            for n, _ in enumerate(as_completed(futures.values(), loop=self.client.loop)):
                 if done is not None:
-                    done(i + 1)
-            results = []
-            for future, (name, _) in zip(futures, tasks, strict=True):
-                if future.status != "finished":
-                    error = future.exception()
-                    raise RunError(f"task {name} failed on the cluster: {type(error).__name__}: {error}") from error
-                good, value = future.result()
-                if not good:
-                    raise value
-                results.append(value)
-            return results
+                    done(before + n + 1)
+            for i, future in futures.items():
+                if future.status == "finished":
+                    outcomes[i] = future.result()[1]
+                    continue
+                if future.status == "cancelled":
+                    outcomes[i] = Failure("RunError", "the cluster's scheduler is gone; start the run again")
+                elif not isinstance(error := future.exception(), KilledWorker):
+                    # the result could not be sent
+                    outcomes[i] = Failure(type(error).__name__, str(error) or repr(error))
         finally:
-            self.client.cancel(futures)
+            self.client.cancel(list(futures.values()))
 
 
 def _groups(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -16,81 +16,122 @@ from pathlib import Path
 from typing import Any
 
 from darkfactory.core.errors import RunError, UserError
+from darkfactory.core.lease import LEASE, STALE, lease_age
 
-__all__ = ["ENVIRONMENT", "ClusterProcess", "cluster", "send", "start_cluster"]
+__all__ = ["ENVIRONMENT", "RUNS", "ClusterProcess", "cluster", "send", "start_cluster"]
+
+RUNS = Path(".darkfactory") / "runs"
+"""Folders of runs on sites, below the project's top level: leases, keys."""
 
 ENVIRONMENT = "DARKFACTORY_RUN"
 """Environment variable that names the private folder of the running cluster."""
 
 
 class ClusterProcess:
-    """Handle of the process that owns the cluster; closing the pipe ends it."""
+    """Handle of the process that owns the run's lease and cluster; closing the pipe ends it.
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
-        self.process, self.folder = process, folder
+    Attributes:
+        process: the owner.
+        folder: private folder on this machine.
+        shared: private folder that all machines of the run see, with the lease.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, shared: Path) -> None:
+        self.process, self.folder, self.shared = process, folder, shared
+
+    def environment(self) -> dict[str, str]:
+        """What jobs of the run need to find it."""
+        found = {LEASE: os.pathsep.join(filter(None, (os.environ.get(LEASE), str(self.shared / "lease"))))}
+        if (self.folder / "socket").exists():
+            found[ENVIRONMENT] = str(self.folder)
+        return found
 
     def close(self) -> None:
-        """End the cluster and remove its private folder."""
+        """End the cluster and remove its private folders."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
+            self.process.wait(20)
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(5)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in (self.folder, self.shared):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def start_cluster(workers: int, preload: Sequence[str] = (), timeout: float = 90.0) -> ClusterProcess:
-    """Start the owner process with ``workers`` worker processes and wait until it answers.
+def _sweep(runs: Path) -> None:
+    """Remove what runs left behind whose owner was killed: their leases are old, and with them lie keys."""
+    for folder in runs.glob("*"):
+        age = lease_age(folder / "lease")
+        if age is None or age > STALE:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_cluster(
+    workers: int,
+    preload: Sequence[str] = (),
+    timeout: float = 90.0,
+    site: Mapping[str, Any] | None = None,
+    project: Path | None = None,
+) -> ClusterProcess:
+    """Start the owner process and wait until its cluster answers.
 
     Args:
-        workers: number of worker processes, one thread each.
+        workers: number of local worker processes, one thread each, where no site is given.
         preload: modules that the workers import at once.
-        timeout: seconds to wait.
+        timeout: seconds to wait, besides what the site waits for its first worker.
+        site: JSON-like form of a site, see :class:`darkfactory.config.site.SiteConfig`.
+        project: the run's folder, which batch nodes see.
 
     Raises:
         RunError: the cluster does not come up.
     """
     folder = Path(tempfile.mkdtemp(prefix="darkfactory-"))
+    shared = folder
+    if site is not None and site["system"] not in ("local", "existing"):
+        runs = (project or Path()).resolve() / RUNS
+        _sweep(runs)
+        shared = runs / folder.name.removeprefix("darkfactory-")
+        shared.mkdir(parents=True, mode=0o700)
+        timeout += float(site["wait"])
+    settings = {"workers": workers, "preload": list(preload), "site": site, "shared": str(shared)}
+    (folder / "settings.json").write_text(json.dumps(settings))
     log = (folder / "owner.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "darkfactory.execute.owner", str(folder), str(workers), *preload],
+        [sys.executable, "-m", "darkfactory.execute.owner", str(folder)],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
         start_new_session=True,
     )
     log.close()
-    handle = ClusterProcess(process, folder)
+    handle = ClusterProcess(process, folder, shared)
     end = time.monotonic() + timeout
     while not (folder / "ready").exists():
         if process.poll() is not None or time.monotonic() > end:
             text = (folder / "owner.log").read_text(errors="replace").strip().splitlines()
             handle.close()
             reason = text[-1] if text else "no message"
-            raise RunError(
-                f"the cluster of {workers} workers did not start: {reason}; run `darkfactory doctor`, or work "
-                "without a cluster: `darkfactory run --backend serial`"
-            )
+            raise RunError(f"the cluster of this run did not start: {reason}; run `darkfactory doctor`")
         time.sleep(0.05)
     return handle
 
 
 @contextlib.contextmanager
-def cluster(workers: int, preload: Sequence[str] = ()) -> Iterator[None]:
+def cluster(workers: int, preload: Sequence[str] = (), site: Mapping[str, Any] | None = None) -> Iterator[None]:
     """A cluster for the duration of a block; jobs of this process and its children find it."""
-    handle = start_cluster(workers, preload)
-    before = os.environ.get(ENVIRONMENT)
-    os.environ[ENVIRONMENT] = str(handle.folder)
+    handle = start_cluster(workers, preload, site=site)
+    before = {name: os.environ.get(name) for name in (ENVIRONMENT, LEASE)}
+    os.environ.update(handle.environment())
     try:
         yield
     finally:
         handle.close()
-        if before is None:
-            os.environ.pop(ENVIRONMENT, None)
-        else:
-            os.environ[ENVIRONMENT] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def send(

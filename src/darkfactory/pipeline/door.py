@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from darkfactory.core.lease import LEASE
 from darkfactory.core.log import setup_logging
-from darkfactory.execute.run import send
+from darkfactory.execute.run import cluster, send
 
 __all__ = ["execute", "run_job"]
 
@@ -56,7 +57,12 @@ def run_job(
     }
     logger.info("%s started", stage)
     if not send("darkfactory.pipeline.door:execute", request, label=stage, progress=logger.info):
-        from darkfactory.execute.backends import ProcessBackend
+        if cores > 1 and LEASE in os.environ:
+            # a batch job of a workflow engine that submits its own jobs: a cluster of this job's cores
+            with cluster(cores):
+                send("darkfactory.pipeline.door:execute", request, label=stage, progress=logger.info)
+        else:
+            from darkfactory.execute.backends import ProcessBackend
 
-        execute(request, ProcessBackend(cores), logger.info)
+            execute(request, ProcessBackend(cores), logger.info)
     logger.info("%s finished", stage)

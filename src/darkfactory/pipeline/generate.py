@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from darkfactory.core.errors import InputError
 from darkfactory.core.seeds import generator
@@ -15,6 +18,7 @@ from darkfactory.pipeline.integrate import read_gridpack
 from darkfactory.pipeline.parts import Progress, read_manifest, run_parts
 from darkfactory.pipeline.processes import point_process, process_config
 from darkfactory.pipeline.request import Request
+from darkfactory.records.books import Book
 from darkfactory.store.arrays import write_arrays
 
 __all__ = ["chunk", "chunk_plan", "run"]
@@ -56,6 +60,9 @@ def _make(request: Request, item: dict[str, Any]) -> GeneratedChunk:
 def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     """Generate one chunk."""
     made = _make(request, item)
+    sumw = float(np.sum(np.asarray(made.events["weight"])))
+    n = len(made.events)
+    book = Book(made.n_events, n, n, made.n_events - n, sumw, sumw, 0.0, 0.0)
     return {
         "digest": write_arrays(path, made.events),
         "n_generated": made.n_events,
@@ -66,6 +73,7 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
             "sigma_fb": item["sigma"]["sigma_fb"],
             "sigma_err_fb": item["sigma"]["sigma_err_fb"],
         },
+        "book": asdict(book),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from darkfactory.events.objects import SCHEMAS, build_objects, empty_objects, fi
 from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.parts import Progress, run_parts
 from darkfactory.pipeline.request import Request
+from darkfactory.records.books import Book
 from darkfactory.store.arrays import write_arrays
 from darkfactory.store.joining import INDEX, INDEX_OPTIONAL, ChunkPlan, Joined, join_rows, plan_chunks
 from darkfactory.store.ntuples import is_simulation, read_ntuple, tree_columns
@@ -89,6 +90,7 @@ def examine(request: Mapping[str, Any], path: str) -> dict[str, Any]:
         InputError: the file, a tree or a column is missing or damaged; data that are simulation.
     """
     spec = request["spec"]
+    stamp = _stamp(path)
     reader = _Reader(spec, path)
     index = reader.index()
     if reader.external.kind == "data":
@@ -101,7 +103,23 @@ def examine(request: Mapping[str, Any], path: str) -> dict[str, Any]:
                     "kind: data; say kind: simulation with a cross-section, or take the file out"
                 )
     plans = plan_chunks(index, spec["chunk"])
-    return {"digest": file_digest(path), "chunks": [asdict(p) for p in plans], "filled": reader.filled}
+    digest = file_digest(path)
+    _check_unchanged(path, stamp)
+    return {"digest": digest, "stamp": stamp, "chunks": [asdict(p) for p in plans], "filled": reader.filled}
+
+
+def _stamp(path: str) -> list[int]:
+    """What tells that a file was replaced or written to, without reading it."""
+    try:
+        known = Path(path).stat()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; give files that exist and stay") from error
+    return [known.st_size, known.st_mtime_ns, known.st_ino]
+
+
+def _check_unchanged(path: str, stamp: Sequence[int]) -> None:
+    if _stamp(path) != list(stamp):
+        raise InputError(f"{path}: the file was replaced or written to while it was read; run again when it stays")
 
 
 def _plan(value: Mapping[str, Any]) -> ChunkPlan:
@@ -135,6 +153,7 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     acceptance = validate(AcceptanceConfig, spec["acceptance"], where="acceptance")
     plan = _plan(item["plan"])
     columns = reader.rows(plan)
+    _check_unchanged(item["path"], item["path_stamp"])
     joined = join_rows(columns, plan)
     n = len(joined.keys)
     weight = item["sigma_fb"] if reader.external.kind == "simulation" else 1.0
@@ -172,6 +191,7 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         "events": n,
         "sumw": weight * n,
         "meta": meta,
+        "book": asdict(Book(n, n, n, 0, weight * n, weight * n, 0.0, 0.0)),
     }
 
 
@@ -220,6 +240,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
                     "point": "all",
                     "chunk": len(items),
                     "path": file,
+                    "path_stamp": one["stamp"],
                     "digest": one["digest"],
                     "plan": plan,
                     # events without rows belong to no chunk: each has its share

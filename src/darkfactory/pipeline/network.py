@@ -11,12 +11,12 @@ from darkfactory.config.selection import LinearConfig, NetworkConfig, RegionalCo
 from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.ledger import read_table_part
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.pipeline.selected import concatenate, locate, point_items
 from darkfactory.select.folds import TrainingSample
 from darkfactory.select.multivariate import AnyConfig, train_multivariate
-from darkfactory.store.arrays import read_table
 
 __all__ = ["finish", "multivariate_config", "run"]
 
@@ -39,7 +39,7 @@ def _samples(items: Sequence[Mapping[str, Any]], luminosity: float, weight: str,
     found = []
     several = len({item["sample"] for item in items}) > 1
     for item in items:
-        columns = concatenate([read_table(p) for p in item["paths"]])
+        columns = concatenate([read_table_part(p) for p in item["paths"]])
         scale = luminosity / item["n_all"] / (item["sigma_fb"] if unit else 1.0)
         name, mass = item["sample"], None
         if unit:

@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from darkfactory.core.digest import digest_value
-from darkfactory.core.errors import InputError
+from darkfactory.core.errors import DamagedError, DarkfactoryError, InputError, RunError
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend, invoke
-from darkfactory.pipeline.request import Request, provenance
-from darkfactory.records.manifest import Manifest, Part
+from darkfactory.execute.outcomes import Failure
+from darkfactory.pipeline.ledger import forget_failures, part_name, record_failure
+from darkfactory.pipeline.request import MAX_FAILED, Request, provenance
+from darkfactory.records.manifest import Manifest, Missing, Part
 
-__all__ = ["Progress", "forget", "input_items", "read_manifest", "recall", "recalled", "run_parts", "work_part"]
+__all__ = [
+    "Progress",
+    "forget",
+    "input_items",
+    "missing_of",
+    "read_manifest",
+    "recall",
+    "recalled",
+    "run_parts",
+    "work_part",
+]
 
 Progress = Callable[[str], None]
 
@@ -33,9 +45,7 @@ def work_part(call: str, request: Mapping[str, Any], item: Mapping[str, Any], su
     """
     job = Request.from_dict(request)
     folder = job.output("manifest").with_suffix(".parts")
-    # paths of inputs do not belong to the key, their digests do
-    identity = {k: v for k, v in item.items() if not k.startswith("path")}
-    name = f"{item['point']}-{item['chunk']:05d}-{digest_value([job.key, identity])}"
+    name = part_name(job, item)
     path = folder / f"{name}{suffix}"
     ledger = folder / f"{name}.json"
     if ledger.exists() and path.exists():
@@ -47,6 +57,28 @@ def work_part(call: str, request: Mapping[str, Any], item: Mapping[str, Any], su
     return part
 
 
+def _allowed(request: Request, items: Sequence[Mapping[str, Any]], failed: Sequence[int]) -> bool:
+    """Whether a stage may do without some chunks: simulation only, a fraction only, and of no point all."""
+    if any(item.get("meta", {}).get("data") == "real" for item in items):
+        return False
+    if request.spec.get("external", {}).get("kind") == "data":
+        return False
+    left = {items[i]["point"] for i in range(len(items)) if i not in set(failed)}
+    fraction = float(request.spec.get(MAX_FAILED, 0.0))
+    return len(failed) <= fraction * len(items) and left == {item["point"] for item in items}
+
+
+def _refuse(what: str, failures: Sequence[Failure], total: int) -> DarkfactoryError:
+    """The one error of a stage that lost too many chunks."""
+    first = failures[0].error(f"{what} failed after {failures[0].attempts} tries")
+    if total == 1:
+        return first
+    text = f"{first}\n{len(failures)} of {total} chunks failed, the others are kept; `darkfactory status` lists them"
+    if failures[0].damaged:
+        return DamagedError(text, failures[0].damaged)
+    return InputError(text) if failures[0].user else RunError(text)
+
+
 def run_parts(
     request: Request,
     backend: Backend,
@@ -54,8 +86,11 @@ def run_parts(
     call: str,
     items: Sequence[Mapping[str, Any]],
     suffix: str = ".root",
+    missing: Sequence[Missing] = (),
 ) -> Manifest:
     """Make all parts, write the manifest, remove the files of parts that no longer belong to it.
+
+    All chunks are tried before any failure counts; what failed is recorded in the ledger.
 
     Args:
         request: the job; needs an output ``manifest`` and ``sample``, ``block`` in its spec.
@@ -64,17 +99,36 @@ def run_parts(
         call: ``module:function`` of the stage, see :func:`work_part`.
         items: one JSON-like description per chunk, with ``point`` and ``chunk``.
         suffix: of the files.
+        missing: chunks that an earlier stage lost.
+
+    Raises:
+        UserError, RunError: more chunks failed than the campaign allows (none of data).
     """
     plain = request.to_dict()
     tasks = [("darkfactory.pipeline.parts:work_part", (call, plain, dict(item), suffix)) for item in items]
     what = f"{request.stage} {request.spec['sample']}/{request.spec['block']}"
-    made = backend.map(tasks, lambda n: progress(f"{what}: chunk {n} of {len(tasks)}"))
-    parts = tuple(Part(**m) for m in made)
-    manifest = Manifest(request.stage, request.spec["sample"], request.spec["block"], parts, provenance(request))
+    outcomes = backend.attempt(tasks, lambda n: progress(f"{what}: chunk {n} of {len(tasks)}"))
     path = request.output("manifest")
+    folder = path.with_suffix(".parts")
+    failed = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Failure)]
+    for i in failed:
+        record_failure(folder, request, items[i], outcomes[i])
+    forget_failures(folder, {part_name(request, items[i]) for i in failed})
+    if failed and not _allowed(request, items, failed):
+        raise _refuse(what, [outcomes[i] for i in failed], len(items))
+    parts = tuple(Part(**made) for made in outcomes if not isinstance(made, Failure))
+    reasons = [f"{outcomes[i].kind}: {outcomes[i].text}".splitlines()[0] for i in failed]
+    lost = [
+        Missing(items[i]["point"], items[i]["chunk"], request.stage, reason)
+        for i, reason in zip(failed, reasons, strict=True)
+    ]
+    for one in lost:
+        progress(f"{what}: chunk {one.chunk} of {one.point} is left out: {one.reason}")
+    manifest = Manifest(
+        request.stage, request.spec["sample"], request.spec["block"], parts, provenance(request), (*missing, *lost)
+    )
     write_json(path, manifest.to_dict())
     kept = {Path(p.path).name for p in parts}
-    folder = path.with_suffix(".parts")
     for file in folder.glob(f"*{suffix}"):
         if file.name not in kept:
             file.unlink()
@@ -135,8 +189,9 @@ def input_items(manifest_path: Path) -> list[dict[str, Any]]:
     for part in manifest.parts:
         file = manifest_path.parent / part.path
         if not file.exists():
-            raise InputError(
-                f"{file}: this part of {manifest_path} is gone; delete the manifest and run again to make it anew"
+            raise DamagedError(
+                f"{file}: this part of {manifest_path} is gone; delete the manifest and run again to make it anew",
+                str(file),
             )
         items.append(
             {
@@ -149,3 +204,8 @@ def input_items(manifest_path: Path) -> list[dict[str, Any]]:
             }
         )
     return items
+
+
+def missing_of(manifest_path: Path) -> tuple[Missing, ...]:
+    """Chunks that earlier stages lost."""
+    return read_manifest(manifest_path).missing

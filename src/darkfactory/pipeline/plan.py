@@ -20,6 +20,7 @@ from darkfactory.config.selection import BeamErrors, TrackErrors
 from darkfactory.core.digest import code_digest
 from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.layout import path
+from darkfactory.pipeline.request import MAX_FAILED
 from darkfactory.store.sources import list_files
 
 __all__ = ["Planner", "stage_code", "tagged", "with_errors"]
@@ -91,11 +92,13 @@ class Planner:
     # What a sample is made of -------------------------------------------------------------------------------
 
     def _base(self, w: Wildcards) -> dict[str, Any]:
+        allowed = self.campaign.config.execution.max_failed_fraction
         return {
             "seed": self.campaign.config.seed,
             "sample": w["sample"],
             "block": w["block"],
             "points": self.campaign.block_points(w["sample"], w["block"]),
+            **({MAX_FAILED: allowed} if allowed else {}),
         }
 
     def _process(self, sample: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from darkfactory.config.selection import SelectionConfig
 from darkfactory.config.trigger import TriggerMenu
 from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.beams import nominal_frame
-from darkfactory.pipeline.parts import Progress, input_items, run_parts
+from darkfactory.pipeline.ledger import read_part
+from darkfactory.pipeline.parts import Progress, input_items, missing_of, run_parts
 from darkfactory.pipeline.request import Request
+from darkfactory.records.books import make_book
 from darkfactory.select.preselect import preselect
 from darkfactory.select.registry import find_observable
-from darkfactory.store.arrays import read_arrays, write_table
+from darkfactory.store.arrays import write_table
 from darkfactory.trigger.emulate import line_weight
 from darkfactory.trigger.menu import Level
 
@@ -32,7 +35,7 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     selection = validate(SelectionConfig, request.spec["selection"], where="selection")
     choice = validate(TriggerChoice, request.spec["trigger"], where="trigger")
     menu = validate(TriggerMenu, request.spec["menu"], where="menu")
-    events = read_arrays(item["path"])
+    events = read_part(item["path"])
     selected = preselect(events, selection, nominal_frame(request.spec["beams"]))
     columns = dict(selected.columns)
     kept = line_weight(columns["l1"], menu, "l1", choice.l1) * line_weight(columns["hlt"], menu, "hlt", choice.hlt)
@@ -65,6 +68,7 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         "meta": item["meta"]
         | {"cutflow": selected.cutflow.to_dict(), "n_minus_1": n_minus_1, "trigger": lines}
         | ({"trigger_profiles": profiles} if profiles else {}),
+        "book": asdict(make_book(events["event_id"], events["weight"], columns["event_id"], columns["weight"])),
     }
 
 
@@ -88,5 +92,6 @@ def _levels(choice: TriggerChoice) -> list[tuple[Level, tuple[str, ...]]]:
 
 def run(request: Request, backend: Backend, progress: Progress) -> None:
     """Select the candidates of all chunks of a block."""
-    items = input_items(request.input("triggered"))
-    run_parts(request, backend, progress, "darkfactory.pipeline.preselect:chunk", items)
+    source = request.input("triggered")
+    call = "darkfactory.pipeline.preselect:chunk"
+    run_parts(request, backend, progress, call, input_items(source), missing=missing_of(source))

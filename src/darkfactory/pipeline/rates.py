@@ -12,9 +12,9 @@ from darkfactory.core.files import read_json, write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend, tree_reduce
 from darkfactory.pipeline.beams import nominal_frame
+from darkfactory.pipeline.ledger import read_part
 from darkfactory.pipeline.parts import Progress, input_items
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.store.arrays import read_arrays
 from darkfactory.trigger.emulate import emulate
 from darkfactory.trigger.rates import Accepted, LevelRates, accepted, rates
 
@@ -26,7 +26,7 @@ def chunk(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]
     job = Request.from_dict(request)
     menu = validate(TriggerMenu, job.spec["menu"], where="menu")
     rng = generator(job.spec["seed"], "rates", item["sample"], item["chunk"])
-    events = emulate(read_arrays(item["path"]), menu, nominal_frame(job.spec["beams"]), rng)
+    events = emulate(read_part(item["path"]), menu, nominal_frame(job.spec["beams"]), rng)
     return accepted(events, menu, generated=item["n_generated"]).to_dict()
 
 

@@ -11,9 +11,13 @@ from typing import Any
 
 from darkfactory.core.digest import digest_value
 
-__all__ = ["Request", "provenance"]
+__all__ = ["MAX_FAILED", "Request", "provenance"]
 
 _PACKAGES = ("numpy", "scipy", "awkward", "uproot", "pyhf", "dask", "distributed", "snakemake")
+
+
+MAX_FAILED = "max_failed_fraction"
+"""Key of a specification: which fraction of its chunks a stage may do without; no part of any key."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Request:
     @functools.cached_property
     def key(self) -> str:
         """Digest of stage, code and configuration, without the list of points: parts are keyed by point."""
-        spec = {k: v for k, v in self.spec.items() if k != "points"}
+        spec = {k: v for k, v in self.spec.items() if k not in ("points", MAX_FAILED)}
         return digest_value([self.stage, self.code, spec])
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ import numpy as np
 from darkfactory.core.digest import digest_value
 from darkfactory.core.files import read_json
 from darkfactory.execute.backends import Backend
-from darkfactory.pipeline.parts import Progress, input_items, run_parts
+from darkfactory.pipeline.ledger import read_table_part
+from darkfactory.pipeline.parts import Progress, input_items, missing_of, run_parts
 from darkfactory.pipeline.request import Request
+from darkfactory.records.books import Book, make_book
 from darkfactory.records.cutflow import Cutflow
 from darkfactory.select.multivariate import judge, multivariate_from_dict
-from darkfactory.store.arrays import read_table, write_table
+from darkfactory.store.arrays import write_table
 
 __all__ = ["chunk", "run"]
 
@@ -29,9 +33,16 @@ def _extended(flow: dict[str, Any], name: str, columns: dict[str, np.ndarray]) -
     ).to_dict()
 
 
+def _book(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Book:
+    """Events with candidates before and after; an event counts once, with the weight of its candidates."""
+    ids, first = np.unique(before["event_id"], return_index=True)
+    return make_book(ids, before["weight"][first], after["event_id"], after["weight"])
+
+
 def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     """Final candidates of one chunk: trigger folded in, multivariate response kept as column ``mva``."""
-    columns = read_table(item["path"])
+    before = read_table_part(item["path"])
+    columns = before
     flow = _extended(item["meta"]["cutflow"], "trigger", columns)
     if item["path_network"]:
         step = multivariate_from_dict(read_json(item["path_network"])["network"])
@@ -44,6 +55,7 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         "events": len(columns["weight"]),
         "sumw": float(np.sum(columns["weight"])),
         "meta": item["meta"] | {"cutflow": flow},
+        "book": asdict(_book(before, columns)),
     }
 
 
@@ -53,5 +65,6 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     # what the network says is part of the identity of a part, where it lies is not
     said = digest_value(read_json(network[0])["network"]) if network else ""
     extra = {"network": said, "path_network": str(network[0]) if network else ""}
-    items = [item | extra for item in input_items(request.input("preselected"))]
-    run_parts(request, backend, progress, "darkfactory.pipeline.select:chunk", items)
+    source = request.input("preselected")
+    items = [item | extra for item in input_items(source)]
+    run_parts(request, backend, progress, "darkfactory.pipeline.select:chunk", items, missing=missing_of(source))

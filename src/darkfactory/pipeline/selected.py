@@ -12,10 +12,10 @@ import numpy as np
 from darkfactory.config.points import parse_point, project_point
 from darkfactory.core.errors import InputError
 from darkfactory.physics.lifetimes import lifetime_weight
+from darkfactory.pipeline.ledger import read_table_part
 from darkfactory.pipeline.parts import read_manifest
 from darkfactory.records.cutflow import Cutflow
 from darkfactory.records.manifest import Manifest, Part
-from darkfactory.store.arrays import read_table
 
 __all__ = [
     "Located",
@@ -61,7 +61,7 @@ def events_in_folds(n: int, folds: Sequence[int]) -> int:
 
 def read_folds(path: str | Path, folds: Sequence[int]) -> dict[str, np.ndarray]:
     """Candidates of one part in some folds."""
-    columns = read_table(path)
+    columns = read_table_part(path)
     keep = np.isin(columns["fold"], np.asarray(folds))
     return {name: values[keep] for name, values in columns.items()}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Manifest", "Part"]
+__all__ = ["Manifest", "Missing", "Part"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Part:
         events: rows in the file.
         sumw: sum of the weights of these rows, fb times events.
         meta: what the stage adds: cross section, cutflow, ...
+        book: what came in, went out and was rejected (:class:`darkfactory.records.books.Book`).
     """
 
     point: str
@@ -32,6 +33,24 @@ class Part:
     events: int
     sumw: float
     meta: Mapping[str, Any] = field(default_factory=dict)
+    book: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A chunk that failed for good and that the campaign allows to fail: nothing of it counts anywhere.
+
+    Attributes:
+        point: name of the point.
+        chunk: number of the chunk.
+        stage: the stage that lost it; later stages repeat it.
+        reason: one line.
+    """
+
+    point: str
+    chunk: int
+    stage: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +63,7 @@ class Manifest:
         block: name of the block.
         parts: in the order of points and chunks.
         provenance: key of the request, code digest, versions, seed.
+        missing: chunks that are not among the parts, since they failed here or in an earlier stage.
     """
 
     stage: str
@@ -51,6 +71,7 @@ class Manifest:
     block: str
     parts: tuple[Part, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[Missing, ...] = ()
 
     def points(self) -> list[str]:
         """Points in their order.
@@ -73,4 +94,5 @@ class Manifest:
     def from_dict(cls, value: Mapping[str, Any]) -> Manifest:
         """Read the form of :meth:`to_dict`."""
         parts = tuple(Part(**p) for p in value["parts"])
-        return cls(value["stage"], value["sample"], value["block"], parts, value["provenance"])
+        missing = tuple(Missing(**m) for m in value.get("missing", ()))
+        return cls(value["stage"], value["sample"], value["block"], parts, value["provenance"], missing)

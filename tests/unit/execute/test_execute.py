@@ -72,7 +72,7 @@ def test_without_a_cluster_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_cluster_serves_stages_and_their_errors(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(__file__))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((os.path.dirname(__file__), os.environ.get("PYTHONPATH", ""))))
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     messages: list[str] = []
     name = "test_execute"
@@ -83,7 +83,7 @@ def test_a_cluster_serves_stages_and_their_errors(tmp_path, monkeypatch: pytest.
         assert messages == ["3 done"]
         with pytest.raises(UserError, match="this input is wrong"):
             send(f"{name}:refuses", {})
-        with pytest.raises(RunError, match="task math:sqrt failed on the cluster: ValueError"):
+        with pytest.raises(RunError, match="task math:sqrt failed after 3 tries: ValueError: math domain error"):
             send(f"{name}:breaks", {})
     assert ENVIRONMENT not in os.environ
 
@@ -93,6 +93,8 @@ def test_a_cluster_ends_when_the_pipe_of_its_run_closes(monkeypatch: pytest.Monk
     folder = handle.folder
     assert (folder / "scheduler.json").exists()
     assert oct(folder.stat().st_mode)[-3:] == "700"
+    assert (folder / "lease").exists()
+    assert handle.environment() == {ENVIRONMENT: str(folder), "DARKFACTORY_LEASE": str(folder / "lease")}
     handle.process.stdin.close()
     end = time.monotonic() + 20
     while handle.process.poll() is None and time.monotonic() < end:
@@ -101,5 +103,6 @@ def test_a_cluster_ends_when_the_pipe_of_its_run_closes(monkeypatch: pytest.Monk
     monkeypatch.setenv(ENVIRONMENT, str(folder))
     with pytest.raises(RunError, match="the cluster of this run is gone"):
         send("x:y", {})
-    handle.close()
+    # the owner took everything with it, lease first
     assert not folder.exists()
+    handle.close()

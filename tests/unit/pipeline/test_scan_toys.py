@@ -28,6 +28,7 @@ class Killed(SerialBackend):
     """Dies after a number of tasks."""
 
     def __init__(self, after: int) -> None:
+        super().__init__()
         self.after = after
 
     def map(self, tasks: Sequence[Task], done: Callable[[int], None] | None = None) -> list[Any]:
