@@ -104,23 +104,19 @@ def fit_many(
     lo = lower_bounds(m) if lower is None else lower
     hi = m.hi.copy()
     hi[:, poi] = np.inf
-    found = fit(m, data, begin, free, lo=lo, hi=hi, tolerance=1e-10, backend=backend)
-    theta, value, curvature, converged = found.theta, found.value, found.curvature, found.converged.copy()
-    gammas = found.gammas
-    lost = np.flatnonzero(~converged)
+    found = fit(m, data, begin, free, lo=lo, hi=hi, tolerance=1e-10, backend=backend, physical=True)
+    lost = np.flatnonzero(~found.converged)
     if len(lost):
         again = m.init[lost]
         again[:, poi] = 0.0
         second = fit(
             m.take(lost), data.take(lost), again, free[lost], lo=lo[lost], hi=hi[lost], tolerance=1e-10, backend=backend
         )
-        theta[lost], value[lost] = second.theta, second.value
-        curvature[lost], converged[lost] = second.curvature, second.converged
-        for old, new in zip(gammas, second.gammas, strict=True):
-            old[lost] = new
+        found = found.put(lost, second)
+    curvature = found.curvature
     with np.errstate(all="ignore"):
         sigma = np.where(curvature > 0, 1 / np.sqrt(np.where(curvature > 0, curvature, 1.0)), np.nan)
-    return theta, value, sigma, converged, gammas
+    return found.theta, found.value, sigma, found.converged, found.gammas
 
 
 def best_fit(spec: Mapping[str, Any], *, expected_mu: float | None = None) -> BestFit:

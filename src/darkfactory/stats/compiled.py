@@ -130,6 +130,7 @@ def _run(
     data: Any,
     tables: Any,
     results: Any,
+    floor: float,
 ) -> None:
     """Minimise window ``windows[i]`` for data set ``sets[i]``, from the start in ``theta_out[i]``."""
     (
@@ -173,7 +174,7 @@ def _run(
         lo, hi, loose = low[n], high[n], free[n]
         for i in range(npar):
             theta[i] = theta_out[n, i]
-        value = evaluate(theta, w, d, model, data, tables, work, now)
+        value = evaluate(theta, w, d, model, data, tables, work, now, floor)
         damping, fraction, rejected, best_decrement = 0.0, 1.0, 0, np.inf
         for count in range(1, most + 1):
             grad, hess = now[0], now[1]
@@ -217,7 +218,7 @@ def _run(
                 converged[n] = done
                 iterations[n] = count
                 break
-            trial = evaluate(proposal, w, d, model, data, tables, work, new)
+            trial = evaluate(proposal, w, d, model, data, tables, work, new, floor)
             drop = value - trial
             noise = 1e-13 * (1 + abs(value))
             finite = math.isfinite(trial)
@@ -271,6 +272,7 @@ def minimise(
     max_iterations: int,
     windows: npt.NDArray[np.intp],
     sets: npt.NDArray[np.intp],
+    floor: float = -math.inf,
 ) -> tuple[Any, ...]:
     """Minima of the windows ``windows[i]`` of a stack for the data sets ``sets[i]`` of another.
 
@@ -285,6 +287,7 @@ def minimise(
         max_iterations: evaluations before it is given up.
         windows: (n,).
         sets: (n,).
+        floor: least count that an empty bin may expect.
 
     Returns:
         Values, per-bin factors of all channels side by side, slopes, tangents, curvatures, stiffnesses, converged,
@@ -297,5 +300,7 @@ def minimise(
     )  # fmt: skip
     t = tables(m.structure)
     numbers = (t.blocks, t.slots, t.histo, t.perbin, t.in_gamma, t.kinds, t.parameters, t.sizes)
-    _compiled()(windows, sets, theta, free, lo, hi, tolerance, max_iterations, m.flat, data.flat, numbers, results)
+    _compiled()(
+        windows, sets, theta, free, lo, hi, tolerance, max_iterations, m.flat, data.flat, numbers, results, floor
+    )
     return results

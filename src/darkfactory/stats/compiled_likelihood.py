@@ -195,7 +195,7 @@ def _shapes(theta: Any, w: int, model: Any, tables: Any, block: Any, basis: Any,
 
 
 @kernel
-def evaluate(theta: Any, w: int, d: int, model: Any, data: Any, tables: Any, work: Any, out: Any) -> Any:
+def evaluate(theta: Any, w: int, d: int, model: Any, data: Any, tables: Any, work: Any, out: Any, floor: float) -> Any:
     """Value (infinite where the model is impossible); gradient, Hessian and per-bin factors into ``out``."""
     grad, hess, gammas = out
     fac, log1, log2, basis, perbin_work, scaled_basis, mixed, weighted, bin_work, small, gram, _ = work
@@ -249,6 +249,8 @@ def evaluate(theta: Any, w: int, d: int, model: Any, data: Any, tables: Any, wor
                 zt[i] = ratio / nu
                 terms += _deviance(n, nu)
             else:
+                if nu < floor:
+                    return np.inf
                 # an empty bin has no wall at zero: pyhf has none, and the answer has to be pyhf's
                 wt[i] = 1.0
                 zt[i] = 0.0

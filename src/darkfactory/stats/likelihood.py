@@ -177,13 +177,14 @@ def _rates(block: Block, b: BlockArrays, f: FloatArray, theta: FloatArray) -> _R
     return _Rates(k, shape, perbin, d1, d2, other, scaled)
 
 
-def evaluate(m: Batch, data: Data, theta: FloatArray) -> Evaluation:
+def evaluate(m: Batch, data: Data, theta: FloatArray, floor: float = -np.inf) -> Evaluation:
     """Value, gradient and Hessian of the negative log-likelihood, profiled over the per-bin factors.
 
     Args:
         m: n windows.
         data: their data.
         theta: explicit parameters, (n, parameters).
+        floor: least count that an empty bin may expect.
 
     Returns:
         The evaluation; a point where a bin with data expects nothing has an infinite value.
@@ -215,7 +216,7 @@ def evaluate(m: Batch, data: Data, theta: FloatArray) -> Evaluation:
             nu = pieces.other + gamma * pieces.scaled
             nu = np.where(np.abs(nu) < _ZERO_RATE, 0.0, nu)
             # an empty bin has no wall at zero: pyhf has none, and the answer has to be pyhf's
-            possible = (nu > 0) | (d.counts == 0)
+            possible = (nu > 0) | ((d.counts == 0) & (nu >= floor))
             dev = _deviance(d.counts, nu)
             value = value + _sum(np.where(possible, dev, np.inf)) + _sum(term)
             some = d.counts > 0

@@ -7,8 +7,8 @@ the same bits alone and in any batch.
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ IntArray = npt.NDArray[np.intp]
 Backend = Literal["numpy", "numba"]
 
 _PIVOT = 1e-13
+# expected counts of an empty bin below which a physical fit does not go: rounding around zero
+_FLOOR = -1e-9
 FLAT = 1e-12
 """Part of the curvature with all others held that is left by rounding where the others undo everything."""
 
@@ -67,6 +69,18 @@ class Fit:
     converged: BoolArray
     decrement: FloatArray
     iterations: npt.NDArray[np.int64]
+
+    def put(self, where: IntArray, new: Fit) -> Fit:
+        """These minima with those at some places replaced."""
+
+        def merged(old: Any, other: Any) -> Any:
+            if isinstance(old, tuple):
+                return tuple(merged(a, b) for a, b in zip(old, other, strict=True))
+            both = old.copy()
+            both[where] = other
+            return both
+
+        return Fit(**{f.name: merged(getattr(self, f.name), getattr(new, f.name)) for f in fields(self)})
 
 
 def solve_damped(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: FloatArray) -> FloatArray:
@@ -226,6 +240,7 @@ def fit(
     windows: IntArray | None = None,
     sets: IntArray | None = None,
     backend: Backend = "numpy",
+    physical: bool = False,
 ) -> Fit:
     """Minimise the negative log-likelihood of every window of a stack.
 
@@ -243,6 +258,8 @@ def fit(
         windows: fit these windows of ``m`` (with repetition if wanted); start, free and bounds are theirs.
         sets: to these data sets of ``data``.
         backend: ``numpy``, or ``numba`` for compiled kernels: the same minima to rounding.
+        physical: take no step to where a bin expects less than nothing: an empty bin has no wall at zero, in pyhf
+            neither, and a long first step can end far behind it. A window that starts there is given up.
 
     Returns:
         The minima, in the order of the stack.
@@ -265,8 +282,9 @@ def fit(
     if hi is None:
         hi = m.hi if windows is None else m.hi[windows]
     theta = np.where(free, np.minimum(np.maximum(start, lo), hi), start)
+    floor = _FLOOR if physical else -np.inf
     if backend == "numba":
-        return _fit_compiled(m, data, theta, free, lo, hi, tolerance, max_iterations, windows, sets)
+        return _fit_compiled(m, data, theta, free, lo, hi, tolerance, max_iterations, windows, sets, floor)
     m = m if windows is None else m.take(windows)
     data = data if sets is None else data.take(sets)
     out: dict[str, FloatArray] = {
@@ -284,7 +302,7 @@ def fit(
     index: IntArray = np.arange(n)
     sub, sub_data = m, data
     lo_s, hi_s, free_s = lo, hi, free
-    state = _State(theta, evaluate(sub, sub_data, theta), np.zeros(n), np.ones(n), np.zeros(n, dtype=np.int64))
+    state = _State(theta, evaluate(sub, sub_data, theta, floor), np.zeros(n), np.ones(n), np.zeros(n, dtype=np.int64))
     best_decrement = np.full(n, np.inf)
     for count in range(1, max_iterations + 1):
         e = state.evaluation
@@ -340,16 +358,17 @@ def fit(
             proposal, gain, decrement = proposal[stay], gain[stay], decrement[stay]
             best_decrement, plain = best_decrement[stay], plain[stay]
             e = state.evaluation
-        trial = evaluate(sub, sub_data, proposal)
+        trial = evaluate(sub, sub_data, proposal, floor)
         with np.errstate(all="ignore"):
             drop = e.value - trial.value
             noise = 1e-13 * (1 + np.abs(e.value))
-            good = np.isfinite(trial.value) & ((drop >= 1e-4 * gain) | ((gain < 1e-9) & (drop > -1e-9 - noise)))
+            possible = np.isfinite(trial.value)
+            good = possible & ((drop >= 1e-4 * gain) | ((gain < 1e-9) & (drop > -1e-9 - noise)))
             excellent = good & (drop >= 0.25 * gain)
         best_decrement = np.where(good & plain, np.minimum(best_decrement, decrement), best_decrement)
         with np.errstate(all="ignore"):
             # the minimum of the parabola through value, slope and trial
-            ideal = np.where(np.isfinite(trial.value), 0.5 * gain / (gain - drop), 0.25)
+            ideal = np.where(possible, 0.5 * gain / (gain - drop), 0.25)
         # first a shorter step in the same direction (valleys bend), then another direction
         shorten = ~good & (state.rejected < 3)
         turn = ~good & ~shorten
@@ -384,6 +403,7 @@ def _fit_compiled(
     max_iterations: int,
     windows: IntArray | None,
     sets: IntArray | None,
+    floor: float,
 ) -> Fit:
     # here, since importing Numba takes time and it is optional
     from darkfactory.stats.compiled import minimise
@@ -392,7 +412,7 @@ def _fit_compiled(
     free, lo, hi = np.ascontiguousarray(free), np.ascontiguousarray(lo), np.ascontiguousarray(hi)
     value, gammas, slope, tangent, curvature, stiffness, converged, decrement, iterations = minimise(
         m, data, theta, free, lo, hi, tolerance=tolerance, max_iterations=max_iterations,
-        windows=everything if windows is None else windows, sets=everything if sets is None else sets,
+        windows=everything if windows is None else windows, sets=everything if sets is None else sets, floor=floor,
     )  # fmt: skip
     ends = np.cumsum([block.nbins for block in m.structure.blocks])[:-1]
     return Fit(

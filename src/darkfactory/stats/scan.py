@@ -152,7 +152,7 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None, backend:
             m, data, null.theta[again], _free(m, True)[again], hi=_bounds(m)[again], windows=again, sets=again,
             backend=backend,
         )  # fmt: skip
-        free = _replace(free, again, second)
+        free = free.put(again, second)
     with np.errstate(all="ignore"):
         # a best fit at the bound is no excess, whatever the last digits of two minima say
         excess = free.theta[:, poi] > 0
@@ -160,26 +160,6 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None, backend:
         sigma = np.where(free.curvature > 0, 1 / np.sqrt(np.maximum(free.curvature, 1e-300)), np.inf)
     ok = null.converged & free.converged
     return BaseFits(null, free, q0, sigma, estimate, asimov(m, null.theta, null.gammas), ok)
-
-
-def _replace(old: Fit, where: IntArray, new: Fit) -> Fit:
-    def put(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        c = a.copy()
-        c[where] = b
-        return c
-
-    return Fit(
-        theta=put(old.theta, new.theta),
-        value=put(old.value, new.value),
-        gammas=tuple(put(a, b) for a, b in zip(old.gammas, new.gammas, strict=True)),
-        slope=put(old.slope, new.slope),
-        tangent=put(old.tangent, new.tangent),
-        curvature=put(old.curvature, new.curvature),
-        stiffness=put(old.stiffness, new.stiffness),
-        converged=put(old.converged, new.converged),
-        decrement=put(old.decrement, new.decrement),
-        iterations=put(old.iterations, new.iterations),
-    )
 
 
 def discovery(base: BaseFits) -> FloatArray:
@@ -217,7 +197,7 @@ class _Problem:
                 self.m, self.data, begin, held[windows[again]], tolerance=_TOLERANCE, windows=windows[again],
                 sets=sets[again], backend=self.backend,
             )  # fmt: skip
-            result = found if result is None else _replace(result, again, found)
+            result = found if result is None else result.put(again, found)
             if result.converged.all():
                 return result
         if result is None:

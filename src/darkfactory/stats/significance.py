@@ -194,7 +194,8 @@ def _local(m: Batch, data: Data, backend: Backend) -> tuple[FloatArray, int]:
         sets = np.arange(first, min(first + _ROWS, n))
         same = np.zeros(len(sets), dtype=np.intp)
         null = fit(
-            m, data, start[same], held[same], tolerance=_TOLERANCE, windows=same, sets=sets, backend=backend
+            m, data, start[same], held[same], tolerance=_TOLERANCE, windows=same, sets=sets, backend=backend,
+            physical=True,
         )  # fmt: skip
         # only where the slope at no signal points upwards is there an excess at all
         up = np.flatnonzero(null.converged & (null.slope < 0))
@@ -207,7 +208,7 @@ def _local(m: Batch, data: Data, backend: Backend) -> tuple[FloatArray, int]:
         some = same[up]
         free = fit(
             m, data, begin, loose[some], hi=high[some], tolerance=_TOLERANCE, windows=some, sets=sets[up],
-            backend=backend,
+            backend=backend, physical=True,
         )  # fmt: skip
         failed += int((~free.converged).sum())
         with np.errstate(all="ignore"):

@@ -115,8 +115,13 @@ class ToySample:
         # a downward fluctuation makes a large qtilde, hence a small CLs
         above = np.cumsum(without[order])
         at = np.minimum(np.searchsorted(above, ndtr(np.array(BAND, dtype=float)), side="right"), len(order) - 1)
-        # an expectation further up is no smaller, whatever the noise of two tail fractions says
-        return np.maximum.accumulate(np.array([self.cls(float(q)) for q in values[order][at]]))
+        found = np.array([self.cls(float(q)) for q in values[order][at]])
+        # an expectation further up is no smaller, whatever the noise of two tail fractions says: from the median, the
+        # best known of them, outwards, so that one toy in a far tail moves no other expectation
+        middle = len(BAND) // 2
+        found[middle:] = np.maximum.accumulate(found[middle:])
+        found[middle::-1] = np.minimum.accumulate(found[middle::-1])
+        return found
 
 
 def log_ratio(

@@ -15,13 +15,12 @@ from darkfactory.core.errors import RunError
 from darkfactory.core.seeds import generator
 from darkfactory.stats.histfactory import Batch, BlockData, Data, FloatArray
 from darkfactory.stats.likelihood import expected
-from darkfactory.stats.newton import Backend, Fit, fit
+from darkfactory.stats.newton import Backend
+from darkfactory.stats.toy_fits import anchor, qtilde
 from darkfactory.stats.toy_sample import ToySample, log_ratio
 
 __all__ = ["ToyLimit", "observed_qtilde", "sample_data", "toy_limits", "toy_sample"]
 
-_BLOCK = 1024
-_TOLERANCE = 1e-8
 _LEAST = 3e-4
 
 
@@ -93,52 +92,6 @@ def sample_data(
     return Data(tuple(blocks), aux)
 
 
-def _qtilde(
-    m: Batch, data: Data, start: FloatArray, mus: Sequence[float], backend: Backend
-) -> tuple[FloatArray, np.ndarray]:
-    """The qtilde of every data set at every signal strength (datasets, strengths), and which converged."""
-    n = len(data.aux)
-    poi = m.structure.poi
-    q = np.zeros((n, len(mus)))
-    ok = np.ones(n, dtype=bool)
-    loose, held = ~m.fixed[0], ~m.fixed[0]
-    loose[poi], held[poi] = True, False
-    high = m.hi[0].copy()
-    high[poi] = np.inf
-
-    def fits(begin: FloatArray, floating: np.ndarray, sets: np.ndarray, hi: FloatArray) -> Fit:
-        shape = begin.shape
-        return fit(
-            m, data, begin, np.broadcast_to(floating, shape), hi=np.broadcast_to(hi, shape), tolerance=_TOLERANCE,
-            windows=np.zeros(len(sets), dtype=np.intp), sets=sets, backend=backend,
-        )  # fmt: skip
-
-    for first in range(0, n, _BLOCK):
-        part = np.arange(first, min(first + _BLOCK, n))
-        begin = np.repeat(start, len(part), axis=0)
-        free = fits(begin, loose, part, high)
-        ok[part] = free.converged
-        for j, mu in enumerate(mus):
-            # a best fit above the strength under test makes qtilde zero: nothing to fit
-            below = np.flatnonzero(free.converged & (free.theta[:, poi] <= mu))
-            if not len(below):
-                continue
-            guess = free.theta[below] + (mu - free.theta[below, poi])[:, None] * free.tangent[below]
-            guess[:, poi] = mu
-            plain = begin[below]
-            plain[:, poi] = mu
-            fixed = fits(np.where(np.isfinite(guess), guess, plain), held, part[below], m.hi[0])
-            if not fixed.converged.all():
-                again = np.flatnonzero(~fixed.converged)
-                second = fits(plain[again], held, part[below][again], m.hi[0])
-                fixed.value[again] = second.value
-                fixed.converged[again] = second.converged
-            with np.errstate(all="ignore"):
-                q[part[below], j] = np.maximum(2 * (fixed.value - free.value[below]), 0.0)
-            ok[part[below]] &= fixed.converged
-    return q, ok
-
-
 def _plan(total: int, chunk: int) -> list[int]:
     sizes = [chunk] * (total // chunk)
     return sizes + ([total % chunk] if total % chunk else [])
@@ -187,30 +140,23 @@ def _samples(
     Streams are named by the place of the strength, from ``first`` on, not by its value: rounding in a fit must not
     throw other toys.
     """
-    poi = m.structure.poi
-    held = ~m.fixed
-    held[:, poi] = False
-    start = m.init.copy()
-    start[:, poi] = 0.0
-    null = fit(m, m.observed, start, held, backend=backend)
+    null = anchor(m, 0.0, m.init, backend)
     sizes = _plan(toys, chunk)
     background = [
         sample_data(m, null.theta, null.gammas, size, generator(seed, *path, "background", i))
         for i, size in enumerate(sizes)
     ]
-    done = [_qtilde(m, d, null.theta, mus, backend) for d in background]
+    done = [qtilde(m, d, null.theta, mus, backend) for d in background]
     q_b = np.concatenate([q for q, _ in done])
     ok_b = np.concatenate([ok for _, ok in done])
     result = []
     for j, mu in enumerate(mus):
-        start = null.theta.copy()
-        start[:, poi] = mu
-        at_mu = fit(m, m.observed, start, held, backend=backend)
+        at_mu = anchor(m, mu, null.theta, backend)
         thrown = [
             sample_data(m, at_mu.theta, at_mu.gammas, size, generator(seed, *path, "signal", first + j, i))
             for i, size in enumerate(sizes)
         ]
-        parts = [_qtilde(m, d, at_mu.theta, [mu], backend) for d in thrown]
+        parts = [qtilde(m, d, at_mu.theta, [mu], backend) for d in thrown]
         q_s = np.concatenate([q[:, 0] for q, _ in parts])
         ok_s = np.concatenate([ok for _, ok in parts])
         hypotheses = (at_mu.theta, at_mu.gammas), (null.theta, null.gammas)
@@ -353,5 +299,5 @@ def toy_limits(
 
 def observed_qtilde(m: Batch, mu: float, backend: Backend = "numpy") -> float:
     """The qtilde of a window's own data at a signal strength."""
-    q, _ = _qtilde(m, m.observed, m.init, [mu], backend)
+    q, _ = qtilde(m, m.observed, m.init, [mu], backend)
     return float(q[0, 0])
