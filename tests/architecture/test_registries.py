@@ -48,7 +48,7 @@ def test_samples_name_what_exists(name: str) -> None:
     assert sample.detector in LIBRARY.names("detectors")
     assert set(sample.skims) <= set(LIBRARY.names("skims"))
     process = validate(ProcessConfig, LIBRARY.get("processes", sample.process), file=sample.process)
-    if process.engine == "tree":
+    if process.uses_model:
         parameters = set(validate(ModelConfig, LIBRARY.get("models", process.model)).parameters)
         # not of the model: the resonance shape of a wide leg
         allowed = parameters | ({"width_over_mass"} if process.wide else set())
@@ -59,7 +59,7 @@ def test_samples_name_what_exists(name: str) -> None:
 def test_processes_are_called_as_their_files_and_use_particles_of_their_model(name: str) -> None:
     process = validate(ProcessConfig, LIBRARY.get("processes", name), file=name)
     assert process.name == name
-    if process.engine == "tree":
+    if process.uses_model:
         model = validate(ModelConfig, LIBRARY.get("models", process.model), file=process.model)
         decayed = [p for d in process.decays.values() for mode in d.alternatives for p in mode.products]
         for particle in [*process.initial, *process.final, *process.exclude_internal, *decayed]:

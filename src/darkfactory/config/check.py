@@ -129,7 +129,7 @@ def _detectors(
 def _process(library: Library, name: str) -> None:
     process: dict[str, Any] = library.get("processes", name)
     entry = validate(ProcessConfig, process, file=str(library.path("processes", name)))
-    if entry.engine == "tree":
+    if entry.uses_model:
         validate(ModelConfig, library.get("models", entry.model), file=str(library.path("models", entry.model)))
 
 

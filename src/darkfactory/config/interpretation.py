@@ -11,7 +11,11 @@ from darkfactory.config.base import Source, StrictModel, Tagged
 from darkfactory.config.formula import Table
 
 __all__ = [
+    "BDecayChannel",
+    "BDecayRegion",
     "BandConfig",
+    "FlavourInputs",
+    "FormFactor",
     "InelasticRegion",
     "InterpretationConfig",
     "LeptophilicRegion",
@@ -91,6 +95,8 @@ class ScalarTable(StrictModel):
     """To pions of all charges."""
     kk: tuple[float, ...]
     """To kaons of all charges."""
+    ee: tuple[float, ...] = ()
+    """To electrons; none without."""
     source: Source
     """Of all numbers."""
     note: str = ""
@@ -98,11 +104,92 @@ class ScalarTable(StrictModel):
 
     @model_validator(mode="after")
     def _columns(self) -> ScalarTable:
-        lengths = {k: len(getattr(self, k)) for k in ("mass", "ctau_cm", "mumu", "pipi", "kk")}
+        names = ["mass", "ctau_cm", "mumu", "pipi", "kk", *(["ee"] if self.ee else [])]
+        lengths = {k: len(getattr(self, k)) for k in names}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns have different lengths: {lengths}")
         if any(b <= a for a, b in pairwise(self.mass)):
             raise ValueError("mass must rise")
+        return self
+
+
+class FormFactor(StrictModel):
+    """A form factor of B decays: a series in the conformal variable over a pole."""
+
+    coefficients: tuple[float, ...] = Field(min_length=1)
+    """Of the powers of z, or of z - z(0)."""
+    pole: float = Field(gt=0)
+    """Mass of the pole, GeV."""
+    centred: bool = False
+    """In powers of z - z(0)."""
+    uncertainty: float = Field(default=0.0, ge=0)
+    """Relative, of the branching fraction."""
+    source: Source
+    """Of all numbers."""
+    note: str = ""
+    """Paper."""
+
+
+class FlavourInputs(StrictModel):
+    """What rates of b -> s S at one loop need."""
+
+    m_t: Tagged
+    """Running mass of the top quark, GeV."""
+    m_b: Tagged
+    """Running mass of the b quark, GeV."""
+    m_s: Tagged
+    """Running mass of the s quark, GeV."""
+    v_tb_v_ts: Tagged
+    """Modulus of the product of elements of the CKM matrix."""
+    tau_bplus_ps: Tagged
+    """Lifetime of the B+."""
+    tau_b0_ps: Tagged
+    """Lifetime of the B0."""
+    f0: FormFactor
+    """Scalar form factor of B -> K."""
+    a0: FormFactor
+    """Pseudoscalar form factor of B -> K*."""
+
+
+class BDecayChannel(StrictModel):
+    """What a hypothesis of a search for B -> K S is."""
+
+    kaon: Literal["K+", "K*0"]
+    """The kaon beside the new particle."""
+    final: Literal["ee", "mumu", "pipi", "kk"]
+    """What that decays to."""
+
+
+class BDecayRegion(StrictModel):
+    """Excluded region of the coupling of a new particle of B -> K S, which sets its rate and its lifetime."""
+
+    particle: Literal["dark_higgs", "alp_fermions"]
+    """A scalar that mixes with the Higgs, or a pseudoscalar with one derivative coupling 1/f to all fermions."""
+    hypotheses: dict[str, BDecayChannel] = Field(min_length=1)
+    """Hypotheses of the search."""
+    coupling: Literal["sin_theta", "inverse_f"]
+    """Column value of couplings.csv: the mixing, or 1/f in 1/GeV."""
+    label: str = ""
+    """Text for figures."""
+    scan: tuple[float, float]
+    """Least and largest value."""
+    steps: int = Field(default=401, ge=10)
+    """Values in equal ratios."""
+    max_mass: float = Field(default=10.0, gt=0)
+    """Above this mass, in GeV, widths are not known here."""
+    scale_gev: Tagged | None = None
+    """Of an ALP: where its couplings to all fermions are equal; logarithms start there."""
+    kstar_fraction: Tagged = Tagged(value=2 / 3, source="derived", note="K*0 -> K+ pi-, isospin")
+    """Share of K*0 that the limits are on."""
+    note: str = ""
+    """When it holds."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> BDecayRegion:
+        if (self.particle == "dark_higgs") != (self.coupling == "sin_theta"):
+            raise ValueError(f"coupling: {self.coupling} is not that of {self.particle}")
+        if self.particle == "alp_fermions" and self.scale_gev is None:
+            raise ValueError("scale_gev: the rate of an ALP goes as a logarithm that starts there; give it")
         return self
 
 
@@ -170,6 +257,10 @@ class InterpretationConfig(StrictModel):
     """Two-sided regions by model name."""
     leptophilic: dict[str, LeptophilicRegion] = Field(default_factory=dict)
     """Regions of a leptophilic scalar by model name."""
+    b_decays: dict[str, BDecayRegion] = Field(default_factory=dict)
+    """Regions of new particles of B decays by model name."""
+    flavour: FlavourInputs | None = None
+    """Inputs of their rates."""
     dark_scalar: ScalarTable | None = None
     """Lifetimes and branching fractions of the dark Higgs, for regions."""
 
@@ -180,8 +271,11 @@ class InterpretationConfig(StrictModel):
 
     @model_validator(mode="after")
     def _regions_have_a_table(self) -> InterpretationConfig:
-        if self.regions and self.dark_scalar is None:
+        mixing = self.regions or any(r.particle == "dark_higgs" for r in self.b_decays.values())
+        if mixing and self.dark_scalar is None:
             raise ValueError("regions need the table `dark_scalar` of lifetimes and branching fractions")
+        if self.b_decays and self.flavour is None:
+            raise ValueError("b_decays need the inputs `flavour` of their rates")
         twice = sorted(self.regions.keys() & self.leptophilic.keys())
         if twice:
             raise ValueError(f"models {twice} are both in regions and in leptophilic; rename one of each")

@@ -247,6 +247,25 @@ class TauDecayConfig(StrictModel):
     """Parameter of the model with the mass of the boson in modes of kind ``lepton_boson``; absent: the table's."""
 
 
+class HadronicFilter(StrictModel):
+    """Which hadronic events go on to the detector: by charged particles, before anything is simulated."""
+
+    tracks: int = Field(default=0, ge=0)
+    """Least number of charged final particles."""
+    min_pt: float = Field(default=0.05, ge=0)
+    """Charged particles count above this transverse momentum, GeV."""
+    displaced: int = Field(default=0, ge=0)
+    """Least number of them that are made at a transverse distance"""
+    radius_cm: tuple[float, float] = (0.0, 100.0)
+    """between these from the beams, cm."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> HadronicFilter:
+        if not 0 <= self.radius_cm[0] < self.radius_cm[1]:
+            raise ValueError(f"radius_cm: {list(self.radius_cm)} must rise from 0 or above")
+        return self
+
+
 class DepositLaw(StrictModel):
     """A distribution; numbers that it does not use are left out."""
 
@@ -348,6 +367,8 @@ class ProcessConfig(StrictModel):
     """Acceptance-rejection."""
     pythia: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Settings of the Pythia engine."""
+    filter: HadronicFilter | None = None
+    """Which events of the Pythia engine go on; the number of events of a sample counts those before it."""
     parametric: ParametricConfig | None = None
     """Laws of the parametric engine."""
 
@@ -359,6 +380,11 @@ class ProcessConfig(StrictModel):
             raise ValueError("normalisation: the Pythia engine takes its cross-section from here")
         if self.engine != "tree" and (self.bias or self.roulette):
             raise ValueError(f"bias, roulette: the tree engine has them, engine {self.engine!r} has not")
+        if self.engine != "pythia" and self.filter is not None:
+            raise ValueError(f"filter: the Pythia engine has it, engine {self.engine!r} has not")
+        meson = self.pythia.get("signal")
+        if meson and (meson not in ("B+", "B0") or meson not in self.decays):
+            raise ValueError(f"pythia.signal: {meson!r} must be B+ or B0, with its decay in decays {list(self.decays)}")
         if (self.engine == "parametric") != (self.parametric is not None):
             raise ValueError("parametric: the laws of `engine: parametric`, which needs them; other engines have none")
         names = set(self.final)
@@ -376,3 +402,8 @@ class ProcessConfig(StrictModel):
         if self.engine == "tree" and absent:
             raise ValueError(f"decays {absent}: neither in final {list(self.final)} nor products of a decay")
         return self
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether particles and parameters come from a file of config/models."""
+        return self.engine == "tree" or bool(self.pythia.get("signal"))

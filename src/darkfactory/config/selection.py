@@ -11,6 +11,7 @@ from darkfactory.config.base import Angle, Energy, Length, Source, StrictModel, 
 from darkfactory.config.detector import TrackFormula
 
 __all__ = [
+    "BMesonConfig",
     "BeamErrors",
     "CutConfig",
     "FitConfig",
@@ -103,6 +104,21 @@ class FitConfig(StrictModel):
     """Energy spreads that the fit assumes; those of the sample's detector if absent."""
 
 
+class BMesonConfig(Sourced):
+    """Which combinations of a kaon and a displaced pair are built; last cuts of a search are tighter."""
+
+    min_m_bc: Energy
+    """Least beam-constrained mass."""
+    max_delta_e: Energy
+    """Largest distance of the CM energy to that of a beam."""
+    kstar_mass: tuple[Energy, Energy] | None = None
+    """Range of the K pi mass; no K*0 without."""
+    min_radius: Length = 0.0
+    """Least transverse radius of the pair's vertex."""
+    identified: bool = True
+    """Only tracks that are identified as kaons; otherwise every track is taken for one, and a cut decides."""
+
+
 class ObjectsConfig(StrictModel):
     """Object definitions that candidates are built from."""
 
@@ -114,6 +130,8 @@ class ObjectsConfig(StrictModel):
     """Photons that veto when near a direction; the same as ``photons`` if absent."""
     fit: FitConfig | None = None
     """Fit of the tracks to the initial state, where the candidate has one."""
+    b_meson: BMesonConfig | None = None
+    """Combinations that a B meson may have decayed to, where the candidate is one."""
 
 
 class CutConfig(Sourced):

@@ -14,6 +14,7 @@ __all__ = [
     "ColumnCut",
     "Curve",
     "ExpectedBackground",
+    "FactorisedConfig",
     "Mask",
     "PolynomialConfig",
     "RegionConfig",
@@ -88,6 +89,8 @@ class RegionConfig(StrictModel):
     normalisation: str = ""
     """Background sample whose yield floats freely here and multiplies the signal's, too: the limit is then on the ratio
     of the signal's rate to this background's, from which luminosity and common efficiencies cancel."""
+    offset: Tagged | None = None
+    """As of the whole section, where regions differ."""
     second_axis: SecondAxis | None = None
     """For two-dimensional fits."""
     cuts: tuple[ColumnCut, ...] = ()
@@ -166,6 +169,22 @@ class WindowConfig(StrictModel):
     """Bins along the mass axis are merged further where a window would have more."""
 
 
+class FactorisedConfig(StrictModel):
+    """Expects the last cuts of regions one after the other, where the sample is too small to pass all of them at once.
+
+    Candidates that need not pass the cuts of any group give the shape; each group of cuts gives a factor, the share of
+    these candidates that pass its cuts. That the factors multiply is an assumption. What pairs of groups say about it,
+    and the sample's size, are uncertainties of the yield.
+    """
+
+    groups: dict[str, tuple[str, ...]] = Field(min_length=1)
+    """Columns whose cuts are taken together, by a name; cuts on other columns are made."""
+    uncertainty: Tagged
+    """Relative uncertainty of the product, at least."""
+    min_events: float = Field(default=20.0, gt=0)
+    """Effective events that a pair of groups needs to tell anything."""
+
+
 class BackgroundSample(StrictModel):
     """One background: how it is smoothed, and how well its yield is known."""
 
@@ -180,6 +199,8 @@ class BackgroundSample(StrictModel):
     """Instead of the search's."""
     systematics: dict[str, Tagged] = Field(default_factory=dict)
     """Further relative uncertainties of the yield, by nuisance; equal names are one nuisance."""
+    factorised: FactorisedConfig | None = None
+    """The region's last cuts as factors."""
 
 
 class ExpectedBackground(StrictModel):
@@ -300,6 +321,9 @@ class TemplatesConfig(StrictModel):
     """Backgrounds known as counts only, by a name of their own; their yield's uncertainty is under ``samples``."""
     systematics: SystematicsConfig = SystematicsConfig()
     masks: tuple[Mask, ...] = ()
+    efficiency: Literal["selected", "region"] = "selected"
+    """What efficiency.csv counts: candidates that the selection leaves, or those that pass the last cuts of the
+    signal's region, where a search has several final states."""
     staterror: bool = True
     """One nuisance per fitted bin for the statistics of the simulated backgrounds."""
     min_effective_ratio: float = Field(default=5.0, gt=0)
@@ -351,14 +375,15 @@ class TemplatesConfig(StrictModel):
             raise ValueError("a polynomial background has one axis; use `background: simulation` for two")
         return self
 
-    @property
-    def shift(self) -> float:
-        """``offset`` as a number, zero without."""
-        return 0.0 if self.offset is None else self.offset.value
+    def shift(self, region: str) -> float:
+        """``offset`` of a region as a number, zero without."""
+        own = next((r.offset for r in self.regions if r.name == region), None)
+        used = own if own is not None else self.offset
+        return 0.0 if used is None else used.value
 
-    def peak(self, mass: float) -> float:
-        """Where a signal of a mass in GeV peaks in the observable, in GeV^2."""
-        return mass**2 - self.shift
+    def peak(self, mass: float, region: str) -> float:
+        """Where a signal of a mass in GeV peaks in the observable of a region, in GeV^2."""
+        return mass**2 - self.shift(region)
 
     def _check_bins(self, region: RegionConfig) -> None:
         """Regions with bins of their own have templates from simulation throughout."""

@@ -17,7 +17,7 @@ from darkfactory.generate.three_body import three_body
 from darkfactory.physics.kinematics import two_body
 from darkfactory.physics.lifetimes import draw_proper_lengths, mixture_components, mixture_density
 
-__all__ = ["Decayed", "TauPair", "decay_legs"]
+__all__ = ["Decayed", "TauPair", "decay_legs", "decay_lengths"]
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -75,8 +75,8 @@ class _Parents:
     vertex: Array
 
 
-def _lengths(config: DecayLengthConfig, n: int, rng: np.random.Generator) -> tuple[Array, Array | None]:
-    """Proper decay lengths and, of mixtures, their densities."""
+def decay_lengths(config: DecayLengthConfig, n: int, rng: np.random.Generator) -> tuple[Array, Array | None]:
+    """Proper decay lengths in cm and, of mixtures, their densities in 1/cm, (n,)."""
     if config.mixture_cm is None:
         mean = config.ctau_cm.value if config.ctau_cm is not None else 0.0
         return -mean * np.log1p(-rng.random(n)), None
@@ -135,7 +135,7 @@ def decay_legs(process: Process, p: Array, p_lab: Array, lab: ToLab, rng: np.ran
         decay = decays[parents.name]
         vertex = parents.vertex
         if decay.lifetime is not None:
-            length, density = _lengths(decay.lifetime, len(parents.event), rng)
+            length, density = decay_lengths(decay.lifetime, len(parents.event), rng)
             vertex = vertex + parents.p_lab[:, 1:] * (length / process.product(parents.name).mass)[:, None]
             if density is not None:
                 _record(process, parents, length, density, columns, n)

@@ -4,12 +4,17 @@ Pythia gives the shape, the process's configuration the cross-section. Every chu
 seeded from the chunk's random stream: the events are a function of that stream alone.
 
 Settings (``pythia`` in the process's YAML): ``source: continuum | upsilon4s``; for the continuum ``flavours``, a
-list of quark codes in a string such as ``"1 2 3"``, and ``isr``; for the Upsilon(4S) ``charged_fraction`` (of B+B-).
-Keys with a colon, such as ``StringZ:aLund: 0.7``, go to Pythia as they are.
+list of quark codes in a string such as ``"1 2 3"``, and ``isr``; for the Upsilon(4S) ``charged_fraction`` (of B+B-) and
+``signal``, a meson (``B+`` or ``B0``) that decays as the process's ``decays`` say, in one of both charges, while the
+other one decays as in Pythia's tables. Keys with a colon, such as ``StringZ:aLund: 0.7``, go to Pythia as they are.
+
+Pairs have the energy of their own beams: Pythia decays them at the nominal one, and both B are then boosted along
+their directions. Of B pairs and of the continuum alike, the beams' spread is in the boost to the laboratory.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,10 +22,16 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from darkfactory.config.process import HadronicFilter, IsrConfig
 from darkfactory.core.errors import ConfigError, RunError, UserError
-from darkfactory.events.schema import PARTICLE, zip_checked
+from darkfactory.generate.b_signal import SignalSide, decay_signal
 from darkfactory.generate.chunk import GeneratedChunk
-from darkfactory.physics.beams import BeamFrame
+from darkfactory.generate.hadronic import passes, spread_pairs
+from darkfactory.generate.radiation import make_to_lab
+from darkfactory.generate.record import Particles, concatenate, to_events
+from darkfactory.generate.roulette import keep_particles
+from darkfactory.physics.beams import BeamFrame, Beams
+from darkfactory.physics.kinematics import mass
 
 __all__ = ["generate_pythia_chunk"]
 
@@ -31,8 +42,10 @@ Row = tuple[int, float, float, float, float, float]
 _DEFAULTS: dict[str, dict[str, bool | int | float | str]] = {
     # at threshold and below two light quarks do not hadronise
     "continuum": {"flavours": "1 2 3", "isr": True, "23:mMin": 1.0, "PhaseSpace:mHatMin": 1.0},
-    "upsilon4s": {"charged_fraction": 0.5125, "Check:epTolErr": 1e-4},
+    "upsilon4s": {"charged_fraction": 0.5125, "signal": "", "Check:epTolErr": 1e-4},
 }
+# stand for the B on the signal side, which Pythia leaves alone
+_STAND_INS = {521: 9000521, 511: 9000511}
 _SOFT_PHOTON = 1e-3
 _MAX_BATCHES = 50
 
@@ -100,7 +113,7 @@ def _continuum(module: Any, frame: BeamFrame, merged: Settings, rng: np.random.G
     return pythia
 
 
-def _b_pairs(pythia: Any, sqrts: float, charged: float, rng: np.random.Generator) -> Iterator[Row]:
+def _b_pairs(pythia: Any, sqrts: float, charged: float, rng: np.random.Generator, signal: int = 0) -> Iterator[Row]:
     """Endless (code, mass, E, px, py, pz) of one B of each pair; dN/dcos = sin^2 from a polarised Upsilon(4S)."""
     masses = {code: float(pythia.particleData.m0(code)) for code in (511, 521)}
     if sqrts <= 2 * max(masses.values()):
@@ -112,6 +125,8 @@ def _b_pairs(pythia: Any, sqrts: float, charged: float, rng: np.random.Generator
     while True:
         u = rng.random((1024, 4))
         code = np.where(u[:, 0] < charged, 521, 511)
+        if signal:
+            code = np.full(1024, signal)
         # sin^2: the middle root of c^3 - 3 c + 4 u - 2 = 0
         c = 2 * np.cos((np.arccos(1 - 2 * u[:, 1]) + 4 * np.pi) / 3)
         phi = 2 * np.pi * u[:, 2]
@@ -123,7 +138,9 @@ def _b_pairs(pythia: Any, sqrts: float, charged: float, rng: np.random.Generator
         yield from zip(*(v.tolist() for v in columns), strict=True)
 
 
-def _upsilon4s(module: Any, frame: BeamFrame, merged: Settings, rng: np.random.Generator) -> tuple[Any, Any]:
+def _upsilon4s(
+    module: Any, frame: BeamFrame, merged: Settings, signal: SignalSide | None, rng: np.random.Generator
+) -> tuple[Any, Any]:
     """A Pythia that decays the B mesons given to it; the second object must live as long as the first."""
     charged = merged["charged_fraction"]
     if not isinstance(charged, (int, float)) or not 0 <= charged <= 1:
@@ -132,9 +149,9 @@ def _upsilon4s(module: Any, frame: BeamFrame, merged: Settings, rng: np.random.G
     class Pairs(module.LHAup):  # type: ignore[misc]  # its base is untyped
         """Feeds B pairs as if they came from a Les Houches file."""
 
-        def __init__(self, beam: float, rows: Iterator[Row]) -> None:
+        def __init__(self, beam: float, rows: Iterator[Row], first: int) -> None:
             module.LHAup.__init__(self)
-            self.beam, self.rows = beam, rows
+            self.beam, self.rows, self.first = beam, rows, first
 
         def setInit(self) -> bool:
             self.setBeamA(11, self.beam)
@@ -148,16 +165,27 @@ def _upsilon4s(module: Any, frame: BeamFrame, merged: Settings, rng: np.random.G
             self.setProcess(1, 1.0, 0.0, 1 / 137.0, 0.12)
             for pdg, z in ((11, self.beam), (-11, -self.beam)):
                 self.addParticle(pdg, -1, 0, 0, 0, 0, 0.0, 0.0, z, self.beam, 0.0, 0.0, 9.0)
-            self.addParticle(code, 1, 1, 2, 0, 0, px, py, pz, e, m, 0.0, 9.0)
+            one = code if not self.first else (self.first if code > 0 else -self.first)
+            self.addParticle(one, 1, 1, 2, 0, 0, px, py, pz, e, m, 0.0, 9.0)
             self.addParticle(-code, 1, 1, 2, 0, 0, -px, -py, -pz, e, m, 0.0, 9.0)
             return True
 
     pythia = module.Pythia("", False)
     seed = _seed(rng)
-    pairs = Pairs(frame.sqrts / 2, _b_pairs(pythia, frame.sqrts, float(charged), rng))
+    meson = 0 if signal is None else signal.meson.pdg
+    lines = ["Beams:frameType = 5", "PDF:lepton = off"]
+    if meson:
+        stand_in, three, m0 = _STAND_INS[meson], 3 if meson == 521 else 0, 0.0 if signal is None else signal.meson.mass
+        lines += [
+            f"{meson}:m0 = {m0!r}",
+            f"{stand_in}:new = Bsignal Bsignalbar 1 {three} 0 {m0!r} 0.0 0.0 0.0 0.0",
+            f"{stand_in}:mayDecay = off",
+        ]
+    rows = _b_pairs(pythia, frame.sqrts, float(charged), rng, meson)
+    pairs = Pairs(frame.sqrts / 2, rows, _STAND_INS.get(meson, 0))
     pythia.readString("Print:quiet = on")
     pythia.setLHAupPtr(pairs)
-    _configure(pythia, ["Beams:frameType = 5", "PDF:lepton = off"], merged)
+    _configure(pythia, lines, merged)
     pythia.rndm.init(seed)
     return pythia, pairs
 
@@ -171,8 +199,8 @@ def _kept(pdg: NDArray[np.int64], status: NDArray[np.int64], energy: Array) -> N
     return np.asarray(final | ((status < 0) & (hadron | (code == 15))))
 
 
-def _particles(batch: ak.Array, frame: BeamFrame) -> ak.Array:
-    """Truth particles per schema, in the laboratory, from Pythia's event record in the CM."""
+def _particles(batch: ak.Array) -> tuple[Particles, Array]:
+    """Particles in the CM from Pythia's event record, with their production times and vertices (m, 4), cm."""
     prt = batch.prt
     counts = ak.to_numpy(ak.num(prt.id))
     start = np.repeat(np.cumsum(counts) - counts, counts)
@@ -198,13 +226,30 @@ def _particles(batch: ak.Array, frame: BeamFrame) -> ak.Array:
     kept_counts = np.add.reduceat(keep, np.cumsum(counts) - counts) if len(counts) else counts
     first = np.repeat(np.cumsum(kept_counts) - kept_counts, counts)
     index = np.where(mother > 0, order[start + mother] - first, -1)
-    lab, vertex = frame.to_lab(p[keep]), frame.to_lab(0.1 * v[keep])
-    columns: dict[str, NDArray[Any]] = {
-        "pdg": pdg[keep], "status": np.where(status[keep] > 0, 1, 2), "mother": index[keep],
-        "px": lab[:, 1], "py": lab[:, 2], "pz": lab[:, 3], "e": lab[:, 0],
-        "vx": vertex[:, 1], "vy": vertex[:, 2], "vz": vertex[:, 3],
-    }  # fmt: skip
-    return zip_checked({k: ak.unflatten(c, kept_counts) for k, c in columns.items()}, PARTICLE)
+    event = np.repeat(np.arange(len(counts), dtype=np.int64), kept_counts)
+    state = np.where(status[keep] > 0, 1, 2).astype(np.int64)
+    return Particles(event, pdg[keep], state, index[keep], p[keep], np.zeros((len(event), 3))), 0.1 * v[keep]
+
+
+def _with_signal(
+    found: Particles, counts: NDArray[np.int64], signal: SignalSide, rng: np.random.Generator
+) -> tuple[Particles, dict[str, Array]]:
+    """Replace the stand-in of each event, its first particle, by the meson, and append the chain that it decays to."""
+    starts = np.cumsum(counts) - counts
+    sign = np.sign(found.pdg[starts])
+    pdg, status = found.pdg.copy(), found.status.copy()
+    pdg[starts], status[starts] = sign * signal.meson.pdg, 2
+    momenta, vertices, columns = decay_signal(signal, found.p[starts], rng)
+    n = len(counts)
+    every = np.arange(n, dtype=np.int64)
+    parts = [Particles(found.event, pdg, status, found.mother, found.p, found.vertex)]
+    for place, particle in enumerate(signal.particles[1:], start=1):
+        code = np.where(sign > 0, particle.pdg, particle.conjugate)
+        # the meson is first; its products follow Pythia's particles
+        mother = np.zeros(n, np.int64) if particle.mother == 0 else counts + particle.mother - 1
+        state = np.full(n, 2 if particle.products else 1)
+        parts.append(Particles(every, code, state, mother, momenta[place], vertices[place]))
+    return concatenate(parts), columns
 
 
 def generate_pythia_chunk(
@@ -214,16 +259,23 @@ def generate_pythia_chunk(
     n_events: int,
     rng: np.random.Generator,
     chunk: int,
+    *,
+    beams: Beams | None = None,
+    signal: SignalSide | None = None,
+    keep: HadronicFilter | None = None,
 ) -> GeneratedChunk:
     """Generate one chunk of hadronic events.
 
     Args:
         settings: the process's Pythia settings, see the module.
         sigma_fb: cross-section of the process in fb; every event has it as its weight.
-        frame: the collider's CM frame.
-        n_events: number of events.
+        frame: the collider's nominal CM frame.
+        n_events: number of events, before the filter.
         rng: the chunk's random stream.
         chunk: the chunk's number, part of the events' identifiers.
+        beams: with their spreads; nominal beams without.
+        signal: what the meson ``signal`` of the settings decays to.
+        keep: which events go on; those that do not count as generated.
 
     Raises:
         UserError: Pythia is not installed.
@@ -231,18 +283,22 @@ def generate_pythia_chunk(
         RunError: Pythia gives up on too many events.
     """
     source, merged = _settings(settings)
+    if (signal is None) != (not merged.get("signal")):
+        raise ConfigError("a signal side needs both the meson's name and its decays", where="pythia.signal")
     module = _import_pythia()
     if source == "continuum":
         pythia, feeder = _continuum(module, frame, merged, rng), None
     else:
-        pythia, feeder = _upsilon4s(module, frame, merged, rng)
-    parts, have = [], 0
+        pythia, feeder = _upsilon4s(module, frame, merged, signal, rng)
+    parts, times, have = [], [], 0
     for _ in range(_MAX_BATCHES):
         if have >= n_events:
             break
         batch = pythia.nextBatch(n_events - have)
         if len(batch):
-            parts.append(_particles(batch, frame))
+            found, vertex = _particles(batch)
+            parts.append(dataclasses.replace(found, event=found.event + have))
+            times.append(vertex)
             have += len(batch)
     if have < n_events:
         raise RunError(
@@ -250,19 +306,38 @@ def generate_pythia_chunk(
             "check mass limits against the beams' energy"
         )
     del feeder
-    particles = ak.concatenate(parts) if parts else _no_particles()
-    ids = np.int64(chunk) * np.int64(2**32) + np.arange(n_events, dtype=np.int64)
-    weight = np.full(n_events, float(sigma_fb))
-    events = ak.zip({"weight": weight, "event_id": ids, "particles": particles}, depth_limit=1)
+    found = concatenate(parts) if parts else _nothing()
+    counts = np.bincount(found.event, minlength=n_events)
+    p, v = found.p, np.concatenate([np.zeros((0, 4)), *times])
+    if beams is None:
+        lab, where = frame.to_lab(p), frame.to_lab(v)[:, 1:]
+    else:
+        energies = rng.normal(size=(2, n_events))
+        her, ler = beams.e_her + beams.sigma_her * energies[0], beams.e_ler + beams.sigma_ler * energies[1]
+        to_lab = make_to_lab(her, ler, beams.half_crossing, np.zeros(n_events), IsrConfig(), rng)
+        if source == "upsilon4s":
+            p, v = spread_pairs(found, p, v, counts, mass(to_lab.total))
+        lab, where = to_lab.flat(p, found.event), to_lab.flat(v, found.event)[:, 1:]
+    found = dataclasses.replace(found, p=lab, vertex=where)
+    columns: dict[str, Array] = {}
+    if signal is not None:
+        found, columns = _with_signal(found, counts, signal, rng)
+    weight, number = np.full(n_events, float(sigma_fb)), None
+    if keep is not None:
+        chosen = passes(found, n_events, keep)
+        number = np.flatnonzero(chosen)
+        found, weight = keep_particles(found, chosen), weight[chosen]
+        columns = {name: values[chosen] for name, values in columns.items()}
+    events = to_events(found, weight, chunk, number, columns)
     return GeneratedChunk(
         events=events,
         n_events=n_events,
-        sumw=sigma_fb * n_events,
-        sumw2=sigma_fb * sigma_fb * n_events,
+        sumw=float(sigma_fb) * len(weight),
+        sumw2=float(sigma_fb) ** 2 * len(weight),
         tries=n_events,
     )
 
 
-def _no_particles() -> ak.Array:
-    none = ak.unflatten(np.zeros(0), np.zeros(0, dtype=np.int64))
-    return zip_checked(dict.fromkeys(PARTICLE, none), PARTICLE)
+def _nothing() -> Particles:
+    none = np.zeros(0, dtype=np.int64)
+    return Particles(none, none, none, none, np.zeros((0, 4)), np.zeros((0, 3)))

@@ -9,9 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkfactory.config.interpretation import InelasticRegion, LeptophilicRegion, ScalarTable
+from darkfactory.config.interpretation import (
+    BDecayChannel,
+    BDecayRegion,
+    FlavourInputs,
+    InelasticRegion,
+    LeptophilicRegion,
+    ScalarTable,
+)
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.core.errors import InputError
+from darkfactory.models.b_to_s import (
+    alp_fermion_coupling,
+    alp_lepton_branching_fraction,
+    alp_lepton_ctau_cm,
+    branching_fraction_alp,
+    branching_fraction_scalar,
+)
 from darkfactory.models.dark_scalar import charged_fraction, interpolate_log
 from darkfactory.models.inelastic_dm import chi2_total_width
 from darkfactory.models.leptophilic_scalar import branching_fraction, ctau_cm
@@ -20,6 +34,8 @@ from darkfactory.physics.lifetimes import ctau_from_width
 __all__ = [
     "Expectation",
     "LimitSurface",
+    "b_decay_expectation",
+    "b_decay_rows",
     "excluded_intervals",
     "inelastic_expectation",
     "leptophilic_expectation",
@@ -169,6 +185,73 @@ def leptophilic_expectation(final: str, mass: float, sample_fb: float) -> Callab
     return predict
 
 
+def b_decay_expectation(
+    region: BDecayRegion, channel: BDecayChannel, inputs: FlavourInputs, table: ScalarTable | None, mass: float
+) -> Callable[[float], Expectation]:
+    """Prediction of a new particle of B -> K S as a function of its coupling: the rate is a branching fraction.
+
+    It is that of B -> K S, times that of S, times the share of K*0 that is looked at; it goes as the coupling squared,
+    c tau as its inverse.
+
+    Args:
+        region: the particle.
+        channel: what the limits are on.
+        inputs: of the rate.
+        table: lifetimes and branching fractions of a scalar that mixes with the Higgs.
+        mass: of the new particle, GeV.
+
+    Example:
+        >>> from darkfactory.config.base import Tagged
+        >>> from darkfactory.models.examples import FLAVOUR
+        >>> channel = BDecayChannel(kaon="K+", final="mumu")
+        >>> scale = Tagged(value=1000.0, source="assumed")
+        >>> alp = BDecayRegion(particle="alp_fermions", hypotheses={"k": channel}, coupling="inverse_f",
+        ...                    scan=(1e-9, 1e-3), scale_gev=scale)
+        >>> one = b_decay_expectation(alp, channel, FLAVOUR, None, 0.3)(1e-6)
+        >>> float(f"{one.rate:.2g}"), round(one.ctau)
+        (1.4e-07, 52)
+    """
+    share = 1.0 if channel.kaon == "K+" else region.kstar_fraction.value
+    known = mass <= region.max_mass
+    if region.particle == "dark_higgs" and table is not None:
+        unit = interpolate_log(mass, table.mass, table.ctau_cm)
+        fractions = getattr(table, channel.final)
+        decays = charged_fraction(channel.final) * interpolate_log(mass, table.mass, fractions) if fractions else 0.0
+        rate = share * decays * float(branching_fraction_scalar(mass, channel.kaon, inputs))
+    else:
+        scale = 0.0 if region.scale_gev is None else region.scale_gev.value
+        g_abs = alp_fermion_coupling(inputs, 1.0, scale)
+        leptons = channel.final in ("ee", "mumu")
+        decays = float(alp_lepton_branching_fraction(mass, channel.final)) if leptons else 0.0
+        rate = share * decays * float(branching_fraction_alp(mass, channel.kaon, inputs, g_abs))
+        unit = float(alp_lepton_ctau_cm(mass, 1.0))
+
+    def predict(coupling: float) -> Expectation:
+        return Expectation(rate * coupling**2 if known else 0.0, unit / coupling**2, 1.0)
+
+    return predict
+
+
+def b_decay_rows(
+    limits: Sequence[Mapping[str, Any]],
+    rates: Mapping[tuple[str, str], float],
+    name: str,
+    region: BDecayRegion,
+    inputs: FlavourInputs,
+    table: ScalarTable | None,
+) -> list[dict[str, Any]]:
+    """Rows of couplings.csv for a new particle of B -> K S, as :func:`region_rows`; limits on a branching fraction.
+
+    Raises:
+        InputError: a point without a rate.
+    """
+
+    def predict(hypothesis: str, mass: float, sample_fb: float) -> Callable[[float], Expectation]:
+        return b_decay_expectation(region, region.hypotheses[hypothesis], inputs, table, mass)
+
+    return _rows(limits, rates, name, region, _AXES[:1], predict)
+
+
 def region_rows(
     limits: Sequence[Mapping[str, Any]],
     rates: Mapping[tuple[str, str], float],
@@ -224,7 +307,7 @@ def _rows(
     limits: Sequence[Mapping[str, Any]],
     rates: Mapping[tuple[str, str], float],
     name: str,
-    region: InelasticRegion | LeptophilicRegion,
+    region: InelasticRegion | LeptophilicRegion | BDecayRegion,
     lifetimes: tuple[str, ...],
     predictor: Callable[[str, float, float], Callable[[float], Expectation]],
 ) -> list[dict[str, Any]]:

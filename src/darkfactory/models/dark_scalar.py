@@ -18,7 +18,7 @@ __all__ = ["charged_fraction", "interpolate_log", "muon_width"]
 
 Array = NDArray[np.float64]
 
-_CHARGED = {"mumu": 1.0, "pipi": 2.0 / 3.0, "kk": 0.5}
+_CHARGED = {"ee": 1.0, "mumu": 1.0, "pipi": 2.0 / 3.0, "kk": 0.5}
 
 
 def muon_width(mass: ArrayLike, sin_theta: float = 1.0) -> Array:
@@ -33,7 +33,7 @@ def muon_width(mass: ArrayLike, sin_theta: float = 1.0) -> Array:
 
 
 def charged_fraction(final: str) -> float:
-    """Share of a decay to charged particles: all of mu mu, two thirds of pi pi, half of K K (isospin).
+    """Share of a decay to charged particles: all of e e and mu mu, two thirds of pi pi, half of K K (isospin).
 
     Raises:
         ValueError: unknown final state.

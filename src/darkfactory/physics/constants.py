@@ -8,7 +8,11 @@ from __future__ import annotations
 __all__ = [
     "ALPHA",
     "GEV2_FB",
+    "G_F",
     "HBARC_GEV_CM",
+    "HBAR_GEV_PS",
+    "M_B0",
+    "M_BPLUS",
     "M_D0",
     "M_DPLUS",
     "M_E",
@@ -16,6 +20,7 @@ __all__ = [
     "M_ETAP",
     "M_K0",
     "M_KPLUS",
+    "M_KST0",
     "M_LAMBDA",
     "M_MU",
     "M_PI0",
@@ -23,6 +28,7 @@ __all__ = [
     "M_PROTON",
     "M_RHO",
     "M_TAU",
+    "M_W",
     "M_Y4S",
     "VEV",
     "W_RHO",
@@ -34,6 +40,10 @@ GEV2_FB = 0.3893793721e12
 """(hbar c)^2 in GeV^2 fb: a cross-section in GeV^-2 times this is in fb (PDG)."""
 HBARC_GEV_CM = 1.973269804e-14
 """hbar c in GeV cm: a proper decay length c tau is this over the width."""
+HBAR_GEV_PS = 6.582119569e-13
+"""hbar in GeV ps: a lifetime is this over the width."""
+G_F = 1.1663788e-5
+"""Fermi constant in GeV^-2."""
 M_E = 0.51099895e-3
 M_MU = 0.1056583755
 M_TAU = 1.77693
@@ -49,6 +59,10 @@ W_RHO = 0.1491
 M_PROTON = 0.93827209
 M_DPLUS = 1.86966
 M_D0 = 1.86484
+M_BPLUS = 5.27934
+M_B0 = 5.27966
+M_KST0 = 0.89555
+M_W = 80.377
 M_Y4S = 10.5794
 VEV = 246.22
 """Vacuum expectation value of the Higgs field in GeV."""

@@ -31,8 +31,8 @@ __all__ = ["finish", "run"]
 MASS = "mass [GeV]"
 QUANTITIES = {
     "cross_section": "the cross-section",
-    "efficiency_times_cross_section": "efficiency times cross-section",
     "branching_fraction": "the branching fraction",
+    "efficiency_times_cross_section": "efficiency times cross-section",
 }
 """What limits are on, in words."""
 Rows = list[dict[str, Any]]
@@ -63,10 +63,10 @@ def _one_axis(rows: Rows) -> Rows:
 def _limits(job: Request, common: Mapping[str, Any]) -> Drawn:
     rows = _one_axis(read_csv(job.input("limits_csv")))
     for (hypothesis, cl, width), family in _families(rows, ("hypothesis", "cl", "width")).items():
-        unit, quantity = family[0]["unit"], QUANTITIES[family[0]["quantity"]]
+        unit = f" [{family[0]['unit']}]" if family[0]["unit"] else ""
+        quantity = QUANTITIES[family[0]["quantity"]]
         wide = "" if width is None else f", width {width:.0%} of the mass"
-        in_unit = f" [{unit}]" if unit else ""
-        figure = limit_figure(family, **common, ylabel=f"upper limit on {quantity}{in_unit}", xlabel=MASS)
+        figure = limit_figure(family, **common, ylabel=f"upper limit on {quantity}{unit}", xlabel=MASS)
         name = _tag("limits", hypothesis, f"cl{cl}", width)
         yield name, f"Limits on {quantity}, {hypothesis}{wide}, {cl:.0%} CL", figure
         if width is None and any(r["z_local"] is not None for r in family):

@@ -16,7 +16,7 @@ from darkfactory.generate.parametric import generate_parametric_chunk
 from darkfactory.pipeline.beams import nominal_frame
 from darkfactory.pipeline.integrate import read_gridpack
 from darkfactory.pipeline.parts import Progress, read_manifest, run_parts
-from darkfactory.pipeline.processes import point_process, process_config
+from darkfactory.pipeline.processes import beams_of, point_process, process_config, signal_side
 from darkfactory.pipeline.request import Request
 from darkfactory.records.books import Book
 from darkfactory.store.arrays import write_arrays
@@ -50,6 +50,9 @@ def _make(request: Request, item: dict[str, Any]) -> GeneratedChunk:
             item["n_events"],
             rng,
             item["chunk"],
+            beams=beams_of(spec),
+            signal=signal_side(spec, item["point"]),
+            keep=config.filter,
         )
     if config.parametric is not None:
         return generate_parametric_chunk(config.parametric, item["n_events"], rng, item["chunk"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from darkfactory.config.interpretation import InelasticRegion, InterpretationConfig, LeptophilicRegion
+from darkfactory.config.interpretation import BDecayRegion, InelasticRegion, InterpretationConfig, LeptophilicRegion
 from darkfactory.config.load import validate
 from darkfactory.config.points import AXES, further_axes
 from darkfactory.pipeline.request import Request
@@ -68,10 +68,11 @@ def lifetime_limits(job: Request, common: Mapping[str, Any]) -> Drawn:
     for (hypothesis, cl), family in _groups(_lowest(read_csv(job.input("limits_csv"))), ("hypothesis", "cl")).items():
         curves, text = by_lifetime(family)
         if any(len(rows) > 1 for rows in curves.values()):
+            unit = f" [{family[0]['unit']}]" if family[0]["unit"] else ""
             figure = lifetime_figure(
                 curves,
                 **common,
-                ylabel=f"upper limit [{family[0]['unit']}], {hypothesis}",
+                ylabel=f"upper limit{unit}, {hypothesis}",
                 xlabel=axis.label,
                 column=axis.column,
             )
@@ -82,7 +83,11 @@ def lifetime_limits(job: Request, common: Mapping[str, Any]) -> Drawn:
 def regions(job: Request, common: Mapping[str, Any]) -> Drawn:
     """Two-sided regions of couplings by mass at the lowest CL, a figure for each model."""
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
-    known: dict[str, InelasticRegion | LeptophilicRegion] = {**config.regions, **config.leptophilic}
+    known: dict[str, InelasticRegion | LeptophilicRegion | BDecayRegion] = {
+        **config.regions,
+        **config.leptophilic,
+        **config.b_decays,
+    }
     rows = _lowest([r for r in read_csv(job.input("couplings")) if r["model"] in known])
     for (model, cl), family in _groups(rows, ("model", "cl")).items():
         settings = known[model]

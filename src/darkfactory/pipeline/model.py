@@ -41,6 +41,7 @@ from darkfactory.records.histogram import Histogram
 from darkfactory.store.tables import write_csv
 from darkfactory.templates.background import build_background
 from darkfactory.templates.binning import Binning, build_binning
+from darkfactory.templates.factorise import factorise
 from darkfactory.templates.fill import fill_region, with_slopes
 from darkfactory.templates.pseudodata import draw_observed
 from darkfactory.templates.shapes import SignalMeasurement, TemplatePoint, build_shape_model, measure_signal
@@ -110,14 +111,30 @@ def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
     shapes = build_shape_model(measured, config)
     binning = build_binning(shapes, config)
     histograms: dict[str, dict[str, Histogram]] = {r.name: {} for r in config.regions}
-    errors = {}
+    errors: dict[str, float] = {}
+    factor_errors: dict[str, dict[str, float]] = {r.name: {} for r in config.regions}
+    factors: dict[str, dict[str, Any]] = {}
     for item in tables["backgrounds"]:
         if config.sample(item["sample"]).role == "shown":
             continue
-        for region, histogram in fill_point(request, item | {"binning": binning.to_dict()}).items():
-            histograms[region][item["sample"]] = histogram
+        settings = config.sample(item["sample"]).factorised
+        if settings is not None:
+            candidates = with_slopes(
+                concatenate([read_candidates(path, item) for path in item["paths"]]),
+                config.systematics.slopes,
+                item["sample"],
+            )
+            for part in config.regions:
+                edges = binning.regions[part.name].edges
+                product = factorise(candidates, part, edges, settings, item["n_generated"])
+                histograms[part.name][item["sample"]] = product.histogram
+                factor_errors[part.name][item["sample"]] = product.error
+                factors.setdefault(part.name, {})[item["sample"]] = product.summary()
+        else:
+            for region, histogram in fill_point(request, item | {"binning": binning.to_dict()}).items():
+                histograms[region][item["sample"]] = histogram
         errors[item["sample"]] = item["sigma_err_fb"] / item["sigma_fb"] if item["sigma_fb"] > 0 else 0.0
-    background = build_background(histograms, binning, config, sigma_errors=errors)
+    background = build_background(histograms, binning, config, sigma_errors=errors, factor_errors=factor_errors)
     stream = ("observed", spec["search"], spec["dataset"])
     rng = generator(spec["seed"], *stream) if spec["data"] == "pseudo" else None
     observed = draw_observed(background, spec["luminosity_fb"], rng=rng, seed="/".join(stream))
@@ -127,6 +144,7 @@ def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
             "shapes": shapes.to_dict(),
             "binning": binning.to_dict(),
             "background": background.to_dict(),
+            "factors": factors,
             "sigma_fb": {f"{p['hypothesis']}/{p['point']}": p["sigma_fb"] for p in tables["points"]},
             "provenance": provenance(job),
         },
@@ -171,6 +189,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     for item, m in zip(items, measured[: len(items)], strict=True):
         found = m["measurement"] or {}
         selected = m["selected_sumw"] / item["n_generated"]
+        counted = found.get("efficiency") if spec["templates"].get("efficiency") == "region" else None
         fit = found.get("fit") or {}
         rows.append(
             {
@@ -182,7 +201,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
                 "generated": item["n_all"],
                 "candidates": m["candidates"],
                 # of several candidates an event the right one counts
-                "efficiency": found["efficiency"] if pairings and fit else selected / item["sigma_fb"],
+                "efficiency": found["efficiency"] if pairings and fit else counted or selected / item["sigma_fb"],
                 "trigger_efficiency": m["trigger"],
                 "effective_events": found.get("effective_events"),
                 "effective_fraction": m["effective_fraction"],

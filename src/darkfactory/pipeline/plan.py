@@ -113,7 +113,7 @@ class Planner:
             "parameters": dict(config.parameters),
         }
         entry = validate(ProcessConfig, process, file=str(library.path("processes", config.process)))
-        if entry.engine == "tree":
+        if entry.uses_model:
             spec["model"] = library.get("models", entry.model)
             if entry.taus is not None:
                 spec["tau_decays"] = library.file("tau_decays.yaml")

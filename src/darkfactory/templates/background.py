@@ -27,7 +27,7 @@ class SampleExpectation:
         variations: smoothed expectations under ``<nuisance>_up`` and ``_down``.
         raw: expectation before smoothing.
         raw_variance: its variance.
-        sigma_error: relative error of the generated cross section.
+        sigma_error: relative error of the generated cross section and, where it is one, of the product of factors.
     """
 
     nominal: FloatArray
@@ -93,6 +93,7 @@ def build_background(
     config: TemplatesConfig,
     *,
     sigma_errors: Mapping[str, float] | None = None,
+    factor_errors: Mapping[str, Mapping[str, float]] | None = None,
 ) -> BackgroundModel:
     """Normalise and smooth the merged histograms.
 
@@ -101,6 +102,7 @@ def build_background(
         binning: the search's.
         config: the section.
         sigma_errors: relative errors of the samples' generated cross sections.
+        factor_errors: relative errors of yields that are products of factors, by region and sample.
 
     Raises:
         RunError: a region is missing, or a histogram was filled with other bins.
@@ -120,7 +122,9 @@ def build_background(
                 raise RunError(f"backgrounds: {sample!r} in {region!r} was filled with other bins than the search's")
             own = next((r.smoothing for r in config.regions if r.name == region), None)
             smoothing = own or config.sample(sample).smoothing or config.smoothing
-            regions[region][sample] = _expectation(h, config, smoothing, float((sigma_errors or {}).get(sample, 0.0)))
+            error = (sigma_errors or {}).get(sample, 0.0)
+            error = float(np.hypot(error, (factor_errors or {}).get(region, {}).get(sample, 0.0)))
+            regions[region][sample] = _expectation(h, config, smoothing, error)
     return BackgroundModel(regions)
 
 

@@ -100,7 +100,7 @@ def _region_binning(shapes: ShapeModel, region: RegionConfig, config: TemplatesC
     x = np.sign(root) * root**2
     x[0], x[-1] = low, high
     key = shapes.resolution[region.name]
-    mass = np.clip(np.sqrt(np.maximum(x + config.shift, 0.0)), *masses)
+    mass = np.clip(np.sqrt(np.maximum(x + config.shift(region.name), 0.0)), *masses)
     width = shapes.regions[key].resolution(mass, shapes.kind)
     density = config.window.bins_per_width / width
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(x))])
@@ -172,7 +172,7 @@ def make_window(
         merge = min(config.window.merge, n)
         last = n - n % merge
         return Window(region, 0, last, merge, (True,) * (last // merge), (0, last))
-    m2, width = config.peak(point.mass), shapes.width(region, point.mass)
+    m2, width = config.peak(point.mass, region), shapes.width(region, point.mass)
     natural = point.mass**2 * point.width_ratio
     centre = int(np.argmin(np.abs(edges - m2)))
     per = config.window.bins_per_width
@@ -207,7 +207,7 @@ def make_window(
     fitted = edges[first : last + 1 : merge]
     keep = np.ones(len(fitted) - 1, dtype=bool)
     for mask in config.masks:
-        keep &= (fitted[1:] <= config.peak(mask.mass[0])) | (fitted[:-1] >= config.peak(mask.mass[1]))
+        keep &= (fitted[1:] <= config.peak(mask.mass[0], region)) | (fitted[:-1] >= config.peak(mask.mass[1], region))
     if not keep.any():
         raise RunError(f"point {point.key}: masks cover its whole window; leave it out of the grid")
     core_first, core_last = reach(2.0, 1.0)

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from darkfactory.config.templates import RegionConfig, Slope
+from darkfactory.config.templates import ColumnCut, RegionConfig, Slope
 from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import FloatArray, Histogram
 
-__all__ = ["Columns", "fill", "fill_region", "nuisances", "region_mask", "with_slopes"]
+__all__ = ["Columns", "cut_mask", "fill", "fill_region", "nuisances", "region_mask", "with_slopes"]
 
 Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """Selected candidates, one entry each: ``weight`` (fb), observables, ``var_<nuisance>_up`` and ``_down``."""
@@ -51,11 +51,21 @@ def region_mask(columns: Columns, region: RegionConfig) -> npt.NDArray[np.bool_]
         >>> from darkfactory.config.templates import ColumnCut
         >>> region = RegionConfig(name="gg", observable="m2", mass=(0, 1), observable_range=(0, 1),
         ...                       cuts=(ColumnCut(column="e", min=1.0),))
-        >>> region_mask({"m2": np.array([0.5, 0.5]), "e": np.array([0.9, 1.1])}, region)
+        >>> region_mask({"m2": np.array([0.5, 0.5]), "e": np.array([0.9, 1.1]), "weight": np.ones(2)}, region)
         array([False,  True])
     """
-    keep = np.isfinite(np.asarray(_column(columns, region.observable), dtype=float))
-    for cut in region.cuts:
+    return np.isfinite(np.asarray(_column(columns, region.observable), dtype=float)) & cut_mask(columns, region.cuts)
+
+
+def cut_mask(columns: Columns, cuts: Sequence[ColumnCut]) -> npt.NDArray[np.bool_]:
+    """Candidates that pass some cuts.
+
+    Example:
+        >>> cut_mask({"weight": np.ones(2), "e": np.array([0.9, 1.1])}, [ColumnCut(column="e", min=1.0)])
+        array([False,  True])
+    """
+    keep = np.ones(len(_column(columns, "weight")), dtype=bool)
+    for cut in cuts:
         value = _column(columns, cut.column)
         if cut.min is not None:
             keep &= value >= cut.min

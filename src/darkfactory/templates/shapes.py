@@ -274,7 +274,7 @@ def measure_signal(
     if shape and squares > 0 and float(weights.sum()) ** 2 / squares >= config.shape.min_events * candidates:
         options: dict[str, Any] = {"half_range": config.shape.fit_range, "limits": region.observable_range}
         if config.shape.wrong_pairings is not None:
-            peak = config.peak(point.mass)
+            peak = config.peak(point.mass, region.name)
             options |= _wrong_pairings(peak, point, columns, keep, values, weights, config.shape.wrong_pairings)
         if _events_in_range(values, weights, options) >= config.shape.min_events:
             fit = fit_dscb(values, weights, **options)
@@ -420,14 +420,15 @@ def build_shape_model(measurements: Sequence[SignalMeasurement], config: Templat
             ]
             if not found:
                 continue
-            curves = _shape_curves([(m.mass, m.fit) for m in found if m.fit is not None], config.shape, config.shift)
+            shift = config.shift(region.name)
+            curves = _shape_curves([(m.mass, m.fit) for m in found if m.fit is not None], config.shape, shift)
             masses = [m.mass for m in found]
             curves["efficiency"] = fit_curve(
                 masses,
                 [m.efficiency for m in found],
                 [max(m.efficiency_error, 1e-9) for m in found],
                 config.shape.efficiency,
-                config.shift,
+                shift,
             )
             for name in sorted(found[0].factors):
                 curves[f"factor:{name}"] = fit_curve(
@@ -435,10 +436,10 @@ def build_shape_model(measurements: Sequence[SignalMeasurement], config: Templat
                     [m.factors.get(name, 1.0) for m in found],
                     [1.0 / np.sqrt(m.effective_events) for m in found],
                     config.shape.mean,
-                    config.shift,
+                    shift,
                 )
             key = f"{hypothesis}/{region.name}"
-            regions[key] = RegionShape(config.shape.fit_range, region.observable_range, curves, config.shift)
+            regions[key] = RegionShape(config.shape.fit_range, region.observable_range, curves, shift)
             if region.name not in resolution or hypothesis == config.width_hypothesis:
                 resolution[region.name] = key
         if region.name not in resolution:

@@ -138,7 +138,7 @@ def fine_signal(
         nominal = h.sumw * norm
 
         def template(move: float, widen: float) -> FloatArray:
-            return morph(nominal, fine.first, config.peak(point.mass), move, widen)
+            return morph(nominal, fine.first, config.peak(point.mass, region), move, widen)
 
         for name in sorted(n[:-3] for n in h.variations if n.endswith("_up")):
             if config.uses_column(name):
