@@ -54,7 +54,8 @@ def region_mask(columns: Columns, region: RegionConfig) -> npt.NDArray[np.bool_]
         >>> region_mask({"m2": np.array([0.5, 0.5]), "e": np.array([0.9, 1.1]), "weight": np.ones(2)}, region)
         array([False,  True])
     """
-    return np.isfinite(np.asarray(_column(columns, region.observable), dtype=float)) & cut_mask(columns, region.cuts)
+    finite = np.isfinite(np.asarray(_column(columns, region.observable), dtype=float))
+    return np.asarray(finite & cut_mask(columns, region.cuts))
 
 
 def cut_mask(columns: Columns, cuts: Sequence[ColumnCut]) -> npt.NDArray[np.bool_]:
