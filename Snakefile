@@ -27,6 +27,7 @@ include: "rules/collect.smk"
 
 
 onstart:
+    lift_submission_limit()
     start_run_cluster()
 
 

@@ -57,7 +57,8 @@ def snakemake(
         engine = [*engine, "--workflow-profile", str(_profile(site))]
     if cores is not None:
         engine = [*engine, "--cores", str(cores)]
-    command = [*engine, "--rerun-incomplete", "--quiet", "rules", *extra, "--", *targets]
+    # the exact packing of jobs onto cores takes longer than many a job
+    command = [*engine, "--scheduler", "greedy", "--rerun-incomplete", "--quiet", "rules", *extra, "--", *targets]
     code = subprocess.run(command, check=False).returncode
     if code != 0:
         raise RunError(f"the run failed (exit code {code}); the messages above and the files in logs/ say why")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from pathlib import Path
 from typing import Any
 
-from darkfactory.config.load import deep_merge, read_yaml
+from darkfactory.config.load import deep_merge, plain_copy, read_yaml
 from darkfactory.core.errors import ConfigError
 
 __all__ = ["Library"]
@@ -42,7 +41,8 @@ class Library:
         path = self.root / relative
         if path not in self._read:
             self._read[path] = read_yaml(path)
-        return copy.deepcopy(self._read[path])
+        copied: dict[str, Any] = plain_copy(self._read[path])
+        return copied
 
     def get(self, kind: str, name: str, _chain: tuple[str, ...] = ()) -> dict[str, Any]:
         """A file by kind and name, merged over the one it ``extends``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from darkfactory.core.errors import ConfigError
 
-__all__ = ["deep_merge", "parse_override", "read_yaml", "validate"]
+__all__ = ["deep_merge", "parse_override", "plain_copy", "read_yaml", "validate"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen when imported
     """Refuses a key that is given twice, which YAML would silently let the last one win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -28,7 +27,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if key in seen:
                 raise ConfigError(f"key {key!r} is given twice (line {key_node.start_mark.line + 1}); keep one of them")
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -57,6 +57,21 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return value
 
 
+def plain_copy(value: Any) -> Any:
+    """A copy of what YAML holds: mappings and lists are new, all else is immutable.
+
+    Example:
+        >>> a = {"b": [1, 2]}
+        >>> plain_copy(a)["b"] is a["b"]
+        False
+    """
+    if isinstance(value, Mapping):
+        return {k: plain_copy(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain_copy(v) for v in value]
+    return value
+
+
 def deep_merge(base: Mapping[str, Any], *overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Merge mappings, later ones winning; lists are replaced, not joined; arguments are not changed.
 
@@ -64,13 +79,13 @@ def deep_merge(base: Mapping[str, Any], *overrides: Mapping[str, Any]) -> dict[s
         >>> deep_merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
         {'a': {'b': 3, 'c': 2}}
     """
-    result = copy.deepcopy(dict(base))
+    result: dict[str, Any] = plain_copy(base)
     for override in overrides:
         for key, value in override.items():
             if isinstance(value, Mapping) and isinstance(result.get(key), dict):
                 result[key] = deep_merge(result[key], value)
             else:
-                result[key] = copy.deepcopy(value)
+                result[key] = plain_copy(value)
     return result
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyhf
 
 from darkfactory.config.statistics import CertificateConfig
+from darkfactory.stats.channel_density import Density, density_of
 from darkfactory.stats.histfactory import FloatArray, UnsupportedModel
 from darkfactory.stats.newton import Backend
 from darkfactory.stats.optimizer import NewtonOptimizer, pyhf_backend
@@ -187,38 +188,34 @@ def poi_high(claims: Sequence[Claim]) -> float:
     return max(10.0, _BOUND_FACTOR * max(v for c in claims for v in (c.observed, *c.expected)))
 
 
-def _gradient_gain(window: PyhfWindow, batched: Any, pars: FloatArray, data: FloatArray, fixed: np.ndarray) -> float:
+def _gradient_gain(
+    window: PyhfWindow, density: Density, pars: FloatArray, data: FloatArray, fixed: np.ndarray
+) -> float:
     """What pyhf's own log-density says could still be gained in 2 log L around a fit, coordinate by coordinate.
 
-    Central differences in one batched evaluation; at a bound only the way inward counts. Where 2 log L rises steeply,
+    Central differences in batches; at a bound only the way inward counts. Where 2 log L rises steeply,
     the differences are taken once more over a step on its own scale.
     """
     h = 1e-4 * np.maximum(1.0, np.abs(pars))
-    gain, curvature = _gains(window, batched, pars, data, h)
+    gain, curvature = _gains(window, density, pars, data, h)
     with np.errstate(all="ignore"):
         fine = np.where(curvature > 0, np.sqrt(_STEP_RISE / np.where(curvature > 0, curvature, 1.0)), h)
     if bool((~fixed & (fine < h)).any()):
-        gain, _ = _gains(window, batched, pars, data, np.minimum(h, fine))
+        gain, _ = _gains(window, density, pars, data, np.minimum(h, fine))
     gain = np.where(fixed, 0.0, gain)
     return float(gain.max()) if np.isfinite(gain).all() else math.inf
 
 
 def _gains(
-    window: PyhfWindow, batched: Any, pars: FloatArray, data: FloatArray, h: FloatArray
+    window: PyhfWindow, density: Density, pars: FloatArray, data: FloatArray, h: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Possible gain of each coordinate (infinite if pyhf has no value there) and curvature, at given steps."""
-    n = len(pars)
     lo = np.array([b[0] for b in window.bounds])
     hi = np.array([b[1] for b in window.bounds])
     # a step that leaves the bounds is taken inward only
     up = np.where(pars + h <= hi, pars + h, pars)
     down = np.where(pars - h >= lo, pars - h, pars)
-    points = np.tile(pars, (2 * n + 1, 1))
-    points[np.arange(n), np.arange(n)] = up
-    points[n + np.arange(n), np.arange(n)] = down
-    with _quiet():
-        f = -2 * np.asarray(batched.logpdf(points, np.tile(data, (2 * n + 1, 1))))
-    centre, f_up, f_down = f[-1], f[:n], f[n : 2 * n]
+    centre, f_up, f_down = (-2 * f for f in density.along(pars, data, up, down))
     du, dd = up - pars, pars - down
     both = (du > 0) & (dd > 0)
     with np.errstate(all="ignore"):
@@ -249,9 +246,7 @@ def _check_hypotests(window: PyhfWindow, claims: Sequence[Claim]) -> tuple[float
 
 def _check_gradients(window: PyhfWindow, calculators: Sequence[Any]) -> float:
     model = window.model
-    batched = pyhf.Model(
-        model.spec, validate=False, poi_name=model.config.poi_name, batch_size=2 * model.config.npars + 1
-    )
+    density = density_of(model)
     fixed = np.array(model.config.suggested_fixed())
     held = fixed.copy()
     held[model.config.poi_index] = True
@@ -263,7 +258,7 @@ def _check_gradients(window: PyhfWindow, calculators: Sequence[Any]) -> float:
         if i == 0:
             todo += [(fits.free_fit_to_data, window.data, fixed), (fits.asimov_pars, window.data, held)]
         for pars, data, mask in todo:
-            worst = max(worst, _gradient_gain(window, batched, np.asarray(pars, dtype=float), data, mask))
+            worst = max(worst, _gradient_gain(window, density, np.asarray(pars, dtype=float), data, mask))
     return worst
 
 
