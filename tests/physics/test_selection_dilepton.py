@@ -18,9 +18,10 @@ from darkfactory.events.schema import CLUSTER, TRACK, VERTEX, zip_checked
 from darkfactory.generate.chunk import generate_chunk
 from darkfactory.generate.gridpack import Effort, adapt
 from darkfactory.physics.beams import beam_frame
-from darkfactory.physics.constants import M_E, M_MU, M_PIPLUS
+from darkfactory.physics.constants import M_E, M_MU, M_PI0, M_PIPLUS
 from darkfactory.physics.lifetimes import lifetime_weight
-from darkfactory.select.dilepton import OBSERVABLES
+from darkfactory.select.dilepton import OBSERVABLES, pion_mass
+from darkfactory.select.objects import Flat
 from darkfactory.select.preselect import preselect
 from darkfactory.select.selected import Selected
 from darkfactory.skim.skim import skim
@@ -158,3 +159,20 @@ def test_electrons_of_a_light_scalar_are_displaced_by_its_lifetime() -> None:
         w = lifetime_weight(got["proper_phiL"], got["density_phiL"], ctau)
         mean.append(float(np.average(np.minimum(got["r_ll"], 20.0), weights=w)))
     assert mean[1] > 3 * mean[0]
+
+
+def test_the_photon_that_makes_a_pion_of_the_pair() -> None:
+    photons = Flat(
+        3,
+        np.array([0, 0, 2]),
+        {"e": np.array([0.1, 0.4, 0.5]), "theta": np.array([2.0, 0.3, 0.2]), "phi": np.array([0.0, 0.0, 1.0])},
+    )
+    pair = np.array([[0.5, 0.0, 0.0, 0.49], [0.5, 0.0, 0.0, 0.49], [0.6, 0.0, 0.0, 0.59], [0.5, 0.0, 0.0, 0.49]])
+    found = pion_mass(np.array([0, 0, 1, 2]), pair, photons)
+
+    def with_photon(energy: float, theta: float) -> float:
+        total = pair[0] + energy * np.array([1.0, np.sin(theta), 0.0, np.cos(theta)])
+        return float(np.sqrt(total[0] ** 2 - np.sum(total[1:] ** 2)))
+
+    nearest = min((with_photon(0.1, 2.0), with_photon(0.4, 0.3)), key=lambda m: abs(m - M_PI0))
+    np.testing.assert_allclose(found, [nearest, nearest, 0.0, with_photon(0.5, 0.2)], rtol=1e-9)

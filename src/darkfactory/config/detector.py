@@ -412,6 +412,9 @@ class SimulateOptions(StrictModel):
     force_muon_fakes: float | None = Field(default=None, gt=0, lt=1)
     """Let hadrons pass one of the muon decisions with this probability, where their own is smaller, and weight the
     events."""
+    force_conversion: float | None = Field(default=None, gt=0, lt=1)
+    """Convert photons before the drift chamber with this probability, where their own is smaller, and weight the
+    events; also those below ``force_above_gev``."""
     force_above_gev: float = Field(default=0.3, ge=0)
     """Particles above this laboratory energy are forced."""
     beam_background: str | None = None

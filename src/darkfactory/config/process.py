@@ -15,6 +15,7 @@ from darkfactory.config.base import Source, StrictModel, Tagged
 
 __all__ = [
     "BiasConfig",
+    "DalitzConfig",
     "DecayConfig",
     "DecayLengthConfig",
     "DecayMode",
@@ -236,6 +237,17 @@ class DecayConfig(DecayMode):
         return float(sum(mode.branching_fraction.value for mode in self.alternatives))
 
 
+class DalitzConfig(StrictModel):
+    """One neutral pion of every event decays to e e gamma; weights have the chance of that."""
+
+    branching_fraction: Tagged
+    """Of pi0 -> e e gamma."""
+    slope: Tagged = Tagged(value=0.0335, source="published", note="PDG 2024, linear coefficient of the form factor")
+    """Linear coefficient a of the form factor 1 + a m_ee^2/m_pi0^2."""
+    mass_min: float = Field(default=0.0, ge=0, lt=0.13)
+    """Least mass of the pair in GeV."""
+
+
 class TauDecayConfig(StrictModel):
     """How tau legs decay."""
 
@@ -245,6 +257,8 @@ class TauDecayConfig(StrictModel):
     """Those of the other; which of them is the tau- is open."""
     boson_mass: str | None = None
     """Parameter of the model with the mass of the boson in modes of kind ``lepton_boson``; absent: the table's."""
+    dalitz: DalitzConfig | None = None
+    """Make electron pairs of neutral pions; every allowed pair of modes must have one. Absent: two photons always."""
 
 
 class HadronicFilter(StrictModel):

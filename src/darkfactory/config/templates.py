@@ -70,6 +70,23 @@ class SmoothingConfig(StrictModel):
     """spline: distance of knots in signal widths; longer than any structure that a signal could be taken for."""
 
 
+class WindowConfig(StrictModel):
+    """The fit window around a mass."""
+
+    mode: Literal["sliding", "full"] = "sliding"
+    """sliding: a window per point; full: all points share the whole range, hence one background workspace."""
+    bins_per_width: int = Field(default=2, ge=1, le=10)
+    """Fine bins in one width."""
+    half_width: float = Field(default=10.0, gt=0)
+    """Window half width, in widths of the narrow signal."""
+    natural_widths: float = Field(default=1.5, ge=0)
+    """For wide resonances this many natural widths (in mass squared) are added in quadrature."""
+    merge: int = Field(default=1, ge=1)
+    """Fine bins merged to one fitted bin."""
+    max_bins: int = Field(default=60, ge=1)
+    """Bins along the mass axis are merged further where a window would have more."""
+
+
 class RegionConfig(StrictModel):
     """Masses fitted in one observable, with one set of last cuts."""
 
@@ -97,6 +114,10 @@ class RegionConfig(StrictModel):
     """Last cuts of this region (a photon threshold that depends on the mass tested)."""
     background: Literal["polynomial", "simulation"] | None = None
     """How backgrounds are modelled in this region, if not as in the search's other ones."""
+    signal: Literal["parametric", "simulation"] | None = None
+    """Where this region's signal comes from, if not as in the search's other ones."""
+    window: WindowConfig | None = None
+    """The fit windows of this region, instead of the search's."""
     smoothing: SmoothingConfig | None = None
     """Smoothing of all backgrounds in this region, instead of the samples' own."""
     signal_systematics: dict[str, Tagged] = Field(default_factory=dict)
@@ -150,23 +171,6 @@ class ShapeConfig(StrictModel):
     stretch."""
     wrong_pairings: WrongPairings | None = None
     """Where signal events have several candidates."""
-
-
-class WindowConfig(StrictModel):
-    """The fit window around a mass."""
-
-    mode: Literal["sliding", "full"] = "sliding"
-    """sliding: a window per point; full: all points share the whole range, hence one background workspace."""
-    bins_per_width: int = Field(default=2, ge=1, le=10)
-    """Fine bins in one width."""
-    half_width: float = Field(default=10.0, gt=0)
-    """Window half width, in widths of the narrow signal."""
-    natural_widths: float = Field(default=1.5, ge=0)
-    """For wide resonances this many natural widths (in mass squared) are added in quadrature."""
-    merge: int = Field(default=1, ge=1)
-    """Fine bins merged to one fitted bin."""
-    max_bins: int = Field(default=60, ge=1)
-    """Bins along the mass axis are merged further where a window would have more."""
 
 
 class FactorisedConfig(StrictModel):
@@ -373,6 +377,8 @@ class TemplatesConfig(StrictModel):
             self._check_bins(region)
         if any(r.second_axis and self.background_of(r.name) == "polynomial" for r in self.regions):
             raise ValueError("a polynomial background has one axis; use `background: simulation` for two")
+        if any(r.second_axis and self.signal_of(r.name) == "parametric" for r in self.regions):
+            raise ValueError("a parametric signal has one axis; use `signal: simulation` for two")
         return self
 
     def shift(self, region: str) -> float:
@@ -411,6 +417,16 @@ class TemplatesConfig(StrictModel):
         """How backgrounds are modelled in a region."""
         own = next((r.background for r in self.regions if r.name == region), None)
         return own if own is not None else self.background
+
+    def signal_of(self, region: str) -> Literal["parametric", "simulation"]:
+        """Where the signal of a region comes from."""
+        own = next((r.signal for r in self.regions if r.name == region), None)
+        return own if own is not None else self.signal
+
+    def window_of(self, region: str) -> WindowConfig:
+        """The fit windows of a region."""
+        own = next((r.window for r in self.regions if r.name == region), None)
+        return own if own is not None else self.window
 
     @staticmethod
     def _fits(region: RegionConfig, hypothesis: str) -> bool:

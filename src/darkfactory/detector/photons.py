@@ -43,14 +43,21 @@ class PhotonHits:
     """Pointed at the calorimeter and left nothing."""
 
 
-def convert(photons: Particles, detector: DetectorConfig, rng: np.random.Generator) -> tuple[Particles, Particles]:
+def convert(
+    photons: Particles,
+    n_events: int,
+    detector: DetectorConfig,
+    options: SimulateOptions,
+    rng: np.random.Generator,
+) -> tuple[Particles, Particles, Floats]:
     """Convert photons in the material before the drift chamber.
 
     The pair is collinear, shares the energy uniformly and starts at one of the material's radii; the
-    electrons keep their photon's ``index``.
+    electrons keep their photon's ``index``. With ``force_conversion`` f, photons whose true chance is p < f convert
+    with probability f instead; the event's weight is multiplied by p/f if one does and by (1-p)/(1-f) if not.
 
     Returns:
-        The photons that did not convert, and the electrons.
+        The photons that did not convert, the electrons, and the factor on each event's weight, (n events,).
     """
     material = detector.material
     pt = np.hypot(photons.p[:, 0], photons.p[:, 1])
@@ -59,7 +66,15 @@ def convert(photons: Particles, detector: DetectorConfig, rng: np.random.Generat
     start = np.hypot(photons.vertex[:, 0], photons.vertex[:, 1])
     # 7/9 per radiation length: high-energy pair production (PDG review, passage of particles, eq. 34.31)
     chance = 1 - np.exp(-7 / 9 * material.conversion_x0.value / sine)
-    converts = (rng.random(len(photons)) < chance) & (radius > start) & (photons.e > 20 * _M_E)
+    chance = np.where((radius > start) & (photons.e > 20 * _M_E), chance, 0.0)
+    drawn = chance
+    if options.force_conversion is not None:
+        drawn = np.where(chance > 0, np.maximum(chance, options.force_conversion), 0.0)
+    converts = rng.random(len(photons)) < drawn
+    weight = np.ones(n_events)
+    changed = drawn != chance
+    ratio = np.where(converts, chance, 1 - chance)[changed] / np.where(converts, drawn, 1 - drawn)[changed]
+    np.multiply.at(weight, photons.event[changed], ratio)
     parents = photons.take(converts)
     share = rng.uniform(0.02, 0.98, size=len(parents))
     direction = parents.p / np.maximum(np.linalg.norm(parents.p, axis=1), 1e-12)[:, None]
@@ -76,7 +91,7 @@ def convert(photons: Particles, detector: DetectorConfig, rng: np.random.Generat
         )
         for pdg, part in ((11, share), (-11, 1 - share))
     ]
-    return photons.take(~converts), Particles.concatenate(legs)
+    return photons.take(~converts), Particles.concatenate(legs), weight
 
 
 def detect(

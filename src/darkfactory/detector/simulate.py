@@ -80,7 +80,7 @@ def simulate(
     level = _background_level(detector, options)
     particles = final_particles(events, detector.invisible)
     species, _ = species_of(particles.pdg)
-    photons, electrons = convert(particles.take(particles.pdg == 22), detector, rng)
+    photons, electrons, conversion_weight = convert(particles.take(particles.pdg == 22), n, detector, options, rng)
     charged = Particles.concatenate([particles.take(species >= 0), electrons])
     hits, loss = detect(photons, n, detector, options, rng)
     of_photons, klm_photons = photon_deposits(photons, hits, detector, options, rng)
@@ -108,6 +108,7 @@ def simulate(
     dropped = ("particles", *_DEPOSIT_COLUMNS)
     columns: dict[str, Any] = {name: events[name] for name in events.fields if name not in dropped}
     columns["weight"] = np.asarray(events["weight"], dtype=np.float64) * loss.weight * track_weight * fake_weight
+    columns["weight"] = columns["weight"] * conversion_weight
     columns["event_id"] = np.asarray(events["event_id"], dtype=np.int64)
     columns |= _objects(tracks, clusters, klm, cluster_e, n)
     if options.vertices:

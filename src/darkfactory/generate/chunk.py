@@ -15,6 +15,7 @@ from darkfactory.generate.process import Process
 from darkfactory.generate.radiation import ToLab, make_to_lab
 from darkfactory.generate.record import Particles, concatenate, to_events
 from darkfactory.generate.roulette import keep_particles, survival
+from darkfactory.generate.taus.dalitz import force_dalitz
 from darkfactory.generate.taus.decay import TAU_MINUS, decay_tau_pair
 from darkfactory.generate.unweight import unweighted
 
@@ -61,11 +62,16 @@ def _tau_legs(process: Process, p: Array) -> tuple[TauPair, set[int]]:
     return taus, {minus, plus}
 
 
-def _tau_decays(process: Process, taus: TauPair, lab: ToLab, base: Ints, rng: np.random.Generator) -> Particles:
-    """Products of a tau pair; they follow the ``base`` particles of each event."""
+def _tau_decays(
+    process: Process, taus: TauPair, lab: ToLab, base: Ints, rng: np.random.Generator
+) -> tuple[Particles, Array]:
+    """Products of a tau pair, which follow the ``base`` particles of each event, and a factor on its weight."""
     if process.tau_modes is None:
         raise InputError(f"process {process.config.name} decays taus but was built without a table of tau decays")
     decays = decay_tau_pair(taus.density, taus.minus, taus.plus, process.tau_modes, rng)
+    factor = np.ones(len(decays.counts))
+    if process.config.taus is not None and process.config.taus.dalitz is not None:
+        decays, factor = force_dalitz(decays, process.config.taus.dalitz, rng)
     event = np.repeat(np.arange(len(decays.counts), dtype=np.int64), decays.counts)
     parent = decays.parent.astype(np.int64)
     direct = np.where(parent == TAU_MINUS, *taus.places)
@@ -73,10 +79,11 @@ def _tau_decays(process: Process, taus: TauPair, lab: ToLab, base: Ints, rng: np
     length = decays.proper_length[event, decays.side] / process.tau_modes.tau_mass
     p_lab = lab.legs(np.stack([taus.minus, taus.plus], axis=1))
     vertex = taus.vertex[event] + p_lab[event, decays.side, 1:] * length[:, None]
-    return Particles(
+    made = Particles(
         event, decays.pdg.astype(np.int64), decays.status.astype(np.int64), mother, lab.flat(decays.momenta, event),
         vertex,
     )  # fmt: skip
+    return made, factor
 
 
 def generate_chunk(
@@ -114,12 +121,15 @@ def generate_chunk(
     base = len(legs) - 2 + second.counts
     base[radiated] += 1
     last: list[Particles] = []
+    weight = hard.weight
     if process.config.taus is not None:
         taus = second.taus
         if taus is None:
             taus, gone = _tau_legs(process, hard.p)
             decayed |= gone
-        last.append(_tau_decays(process, taus, lab, base, rng))
+        products, factor = _tau_decays(process, taus, lab, base, rng)
+        last.append(products)
+        weight = weight * factor
     first = [
         _row(n, leg.pdg, 2 if i in decayed else 1, -1, p_lab[:, i]) for i, leg in enumerate(legs) if not leg.incoming
     ]
@@ -127,7 +137,7 @@ def generate_chunk(
     photon = Particles(
         radiated.astype(np.int64), 22 * ones, ones, -ones, lab.photon[radiated], np.zeros((len(radiated), 3))
     )
-    particles, weight, number = concatenate([*first, *second.particles, photon, *last]), hard.weight, None
+    particles, number = concatenate([*first, *second.particles, photon, *last]), None
     columns = second.columns
     if process.config.roulette:
         chance = survival(process.config.roulette, particles, n, process.beams.frame)

@@ -187,6 +187,15 @@ def _boson_mass(taus: TauDecayConfig, model: ModelConfig, values: Mapping[str, f
     return known[taus.boson_mass]
 
 
+def _check_neutral_pions(modes: TauModes, where: str) -> None:
+    """Every allowed pair of modes has a neutral pion."""
+    has = np.array([111 in s.pdg for s in modes.samplers])
+    without = np.argwhere((modes.pairs > 0) & ~(has[:, None] | has[None, :]))
+    if len(without):
+        pair = ", ".join(modes.names[int(i)] for i in without[0])
+        raise ConfigError(f"the taus may decay to ({pair}) without a neutral pion; choose modes with one", where=where)
+
+
 def build_process(
     process: ProcessConfig,
     model: ModelConfig,
@@ -263,6 +272,8 @@ def build_process(
         tau_mass = of_legs[0].masses[0] if of_legs else tau_mass
         boson = _boson_mass(process.taus, model, values, f"{where}.taus.boson_mass")
         modes = build_modes(tau_decays, process.taus.first, process.taus.second, tau_mass=tau_mass, boson_mass=boson)
+        if process.taus.dalitz is not None:
+            _check_neutral_pions(modes, f"{where}.taus.dalitz")
     found = topologies(amplitude.diagrams, len(legs))
     channels = make_channels(found, [permute(t, legs) for t in found], legs, region)
     full = (1 << len(legs)) - 4

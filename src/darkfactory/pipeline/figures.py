@@ -99,7 +99,10 @@ def _overlays(job: Request, config: InterpretationConfig, coupling: str, masses:
 
 def _couplings(job: Request, common: Mapping[str, Any]) -> Drawn:
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
-    rows = _one_axis([r for r in read_csv(job.input("couplings")) if r["model"] in config.models])
+    of_model = {(name, model.hypothesis, model.coupling) for name, model in config.models.items()}
+    found = read_csv(job.input("couplings"))
+    # a model may have regions of other hypotheses besides
+    rows = _one_axis([r for r in found if (r["model"], r["hypothesis"], r["quantity"]) in of_model])
     for (model, cl, width), family in _families(rows, ("model", "cl", "width")).items():
         settings = config.models[model]
         masses = [float(r["mass_gev"]) for r in family]

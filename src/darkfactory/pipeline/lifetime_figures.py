@@ -80,6 +80,20 @@ def lifetime_limits(job: Request, common: Mapping[str, Any]) -> Drawn:
             yield name, f"Limits by lifetime, {hypothesis}, {cl:.0%} CL; {text}", figure
 
 
+def _open_above(rows: Sequence[Mapping[str, Any]], column: str, top: float) -> Rows:
+    """Upper limits on a coupling as regions: excluded is what lies above, up to the end of a scan.
+
+    Example:
+        >>> _open_above([{"mass_gev": 1.0, "observed": 0.5}, {"mass_gev": 2.0, "observed": None}], "observed", 9.0)
+        [{'mass_gev': 1.0, 'lower': 0.5, 'upper': 9.0, 'status': 'ok'}]
+    """
+    return [
+        {"mass_gev": r["mass_gev"], "lower": r[column], "upper": max(top, float(r[column])), "status": "ok"}
+        for r in rows
+        if r[column] is not None
+    ]
+
+
 def regions(job: Request, common: Mapping[str, Any]) -> Drawn:
     """Two-sided regions of couplings by mass at the lowest CL, a figure for each model."""
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
@@ -88,7 +102,9 @@ def regions(job: Request, common: Mapping[str, Any]) -> Drawn:
         **config.leptophilic,
         **config.b_decays,
     }
-    rows = _lowest([r for r in read_csv(job.input("couplings")) if r["model"] in known])
+    pairs = {(name, h) for name, region in known.items() for h in region.hypotheses}
+    found = read_csv(job.input("couplings"))
+    rows = _lowest([r for r in found if (r["model"], r["hypothesis"]) in pairs])
     for (model, cl), family in _groups(rows, ("model", "cl")).items():
         settings = known[model]
         split = {
@@ -98,6 +114,12 @@ def regions(job: Request, common: Mapping[str, Any]) -> Drawn:
             )
             for h in settings.hypotheses
         }
+        prompt = config.models.get(model)
+        if prompt is not None:
+            one = [r for r in found if (r["model"], r["hypothesis"], r["cl"]) == (model, prompt.hypothesis, cl)]
+            split[prompt.hypothesis] = (
+                _open_above(one, "observed", settings.scan[1]), _open_above(one, "expected", settings.scan[1]),
+            )  # fmt: skip
         figure = region_figure(
             split, **common, ylabel=settings.label or settings.coupling, xlabel=AXES["mass"].label
         )  # fmt: skip

@@ -35,10 +35,11 @@ def point_workspaces(request: Mapping[str, Any], items: Sequence[Mapping[str, An
     binning = Binning.from_dict(model["binning"])
     points = [TemplatePoint(item["hypothesis"], item["point"]) for item in items]
     samples: dict[str, SignalSample] = {}
-    tables = [read_folds(p, items[0]["folds"]) for p in items[0]["paths"]] if config.signal == "simulation" else []
-    for point, item in zip(points, items, strict=True):
-        region = config.region_of(point.mass, point.hypothesis)
-        if config.signal == "simulation" and region is not None:
+    regions = [config.region_of(point.mass, point.hypothesis) for point in points]
+    own = [r is not None and config.signal_of(r.name) == "simulation" for r in regions]
+    tables = [read_folds(p, items[0]["folds"]) for p in items[0]["paths"]] if any(own) else []
+    for point, item, region, simulated in zip(points, items, regions, own, strict=True):
+        if region is not None and simulated:
             filled = fill_point(request, {**item, "binning": model["binning"]}, [region.name], tables)
             histogram = filled[region.name]
             samples[point.key] = SignalSample(histogram, item["sigma_fb"], item["sigma_err_fb"])

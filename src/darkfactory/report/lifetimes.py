@@ -86,6 +86,9 @@ def region_figure(
     ax.plot([], [], "k--", lw=0.8, label="expected (median)")
     ax.plot([], [], "ks", mfc="none", ms=6, label="ends where the scan does")
     ax.set(yscale="log", xlabel=xlabel, ylabel=ylabel)
+    masses = [float(r["mass_gev"]) for rows, _ in families.values() for r in rows]
+    if masses and max(masses) > 30 * min(masses):
+        ax.set_xscale("log")
     stamp(ax, dataset, luminosity_fb, data)
     ax.legend()
     return fig

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from darkfactory.config.selection import ObjectsConfig
 from darkfactory.events.schema import require_fields
 from darkfactory.physics.beams import BeamFrame
-from darkfactory.physics.constants import M_E, M_MU, M_PIPLUS
+from darkfactory.physics.constants import M_E, M_MU, M_PI0, M_PIPLUS
 from darkfactory.select.candidates import Candidates, Observable
 from darkfactory.select.ditau import four_track_thrust, opposite_pairings, photon_sums
-from darkfactory.select.objects import Array, cm_matrix, flatten, good_tracks, transform
+from darkfactory.select.objects import Array, Flat, cm_matrix, flatten, good_photons, good_tracks, photon_p4, transform
 from darkfactory.select.recoil import count_flags
 from darkfactory.select.vectors import angle, mass2, modulus, polar_angle, signed_root
 
-__all__ = ["OBSERVABLES", "find_vertices", "tautau_dilepton"]
+__all__ = ["OBSERVABLES", "find_vertices", "pion_mass", "tautau_dilepton"]
 
 _FLAGS = ("is_e", "is_mu", "is_k")
 _TRACK = ("charge", "px", "py", "pz", "d0", "z0", *_FLAGS)
+_CLUSTER = ("e", "theta", "phi", "time", "dt99", "track", "photon_like")
 _VERTEX = ("track_minus", "track_plus", "r_xy", "distance", "sigma_distance", "probability", "cos_pointing")
 
 
@@ -96,11 +97,43 @@ def tautau_dilepton(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) 
     }
     minus, plus = (vertices[f"track_{c}"].astype(np.int64) + offset[vertices.event] for c in ("minus", "plus"))
     found = find_vertices(minus, plus, rows[pair])
+    basis["with_photon"] = pion_mass(event, lepton[0] + lepton[1], _veto_photons(events, objects))
     for name, absent in (("r_xy", 0.0), ("distance", 0.0), ("sigma_distance", 1.0), ("probability", -1.0),
                          ("cos_pointing", 1.0)):  # fmt: skip
         values = np.append(vertices[name], absent)
         basis[name] = values[found]
     return Candidates(event, np.arange(len(event)) - np.searchsorted(event, event, side="left"), basis)
+
+
+def _veto_photons(events: ak.Array, objects: ObjectsConfig) -> Flat:
+    """Photons of which one may belong to the pair: those of ``veto_photons``, softer ones where the search says so."""
+    clusters = flatten(events["clusters"], _CLUSTER)
+    return clusters.where(good_photons(clusters, objects.veto_photons or objects.photons))
+
+
+def pion_mass(event: NDArray[np.int64], pair: Array, photons: Flat) -> Array:
+    """Mass of a pair and that photon with which it is nearest to the neutral pion's; zero without photons.
+
+    Args:
+        event: of each pair.
+        pair: momenta in the laboratory, (n, 4), GeV.
+        photons: of all events.
+
+    Example:
+        >>> one = Flat(1, np.array([0]), {"e": np.array([0.5]), "theta": np.array([0.2]), "phi": np.array([0.0])})
+        >>> pion_mass(np.array([0]), np.array([[0.5, 0.0, 0.0, 0.5]]), one).round(4).tolist()
+        [0.0998]
+    """
+    p = photon_p4(photons)
+    counts = photons.counts()
+    start = np.cumsum(counts) - counts
+    best = np.zeros(len(event))
+    for step in range(int(counts.max(initial=0))):
+        rows = np.flatnonzero(counts[event] > step)
+        m = np.sqrt(np.maximum(mass2(pair[rows] + p[start[event[rows]] + step]), 0.0))
+        closer = (np.abs(m - M_PI0) < np.abs(best[rows] - M_PI0)) | (step == 0)
+        best[rows] = np.where(closer, m, best[rows])
+    return best
 
 
 def _with_mass(p: Array, mass: Array) -> Array:
@@ -171,6 +204,8 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("extra_energy", "GeV", ("extra_energy",), lambda e: e, (0.0, 5.0), "laboratory energy of all photons"),
     Observable("n_photons", "1", ("n_photons",), lambda n: n, (-0.5, 9.5), "number of photons"),
     Observable("n_pi0", "1", ("n_pi0",), lambda n: n, (-0.5, 4.5), "number of neutral pions"),
+    Observable("pi0_distance", "GeV", ("with_photon",), lambda m: np.abs(m - M_PI0), (0.0, 0.5),
+               "how far the mass of the pair and a photon is from a neutral pion's, for the nearest of all photons"),
     Observable("n_e_tau", "1", ("tau_is_e",), count_flags, (-0.5, 2.5), "identified electrons among the tau tracks"),
     Observable("n_mu_tau", "1", ("tau_is_mu",), count_flags, (-0.5, 2.5), "identified muons among the tau tracks"),
     Observable("n_k_tau", "1", ("tau_is_k",), count_flags, (-0.5, 2.5), "identified kaons among the tau tracks"),

@@ -124,7 +124,8 @@ def build_background(
             smoothing = own or config.sample(sample).smoothing or config.smoothing
             error = (sigma_errors or {}).get(sample, 0.0)
             error = float(np.hypot(error, (factor_errors or {}).get(region, {}).get(sample, 0.0)))
-            regions[region][sample] = _expectation(h, config, smoothing, error)
+            per = config.window_of(region).bins_per_width
+            regions[region][sample] = _expectation(h, config, smoothing, per, error)
     return BackgroundModel(regions)
 
 
@@ -144,7 +145,7 @@ def counted_background(config: ExpectedBackground, fine: RegionBinning) -> Sampl
 
 
 def _expectation(
-    h: Histogram, config: TemplatesConfig, smoothing: SmoothingConfig, sigma_error: float
+    h: Histogram, config: TemplatesConfig, smoothing: SmoothingConfig, per: int, sigma_error: float
 ) -> SampleExpectation:
     norm = 1.0 / h.n_generated if h.n_generated > 0 else 0.0
     if norm == 0.0:
@@ -152,7 +153,6 @@ def _expectation(
     raw, raw_variance = h.sumw * norm, h.sumw2 * norm**2
     used = [k for k in h.variations if config.uses_column(k.removesuffix("_up").removesuffix("_down"))]
     variations = {k: h.variations[k] * norm for k in used}
-    per = config.window.bins_per_width
     widths = np.diff(h.edges[0])
     nominal, variance = raw, raw_variance
     if smoothing.method == "kernel":

@@ -102,7 +102,7 @@ def _region_binning(shapes: ShapeModel, region: RegionConfig, config: TemplatesC
     key = shapes.resolution[region.name]
     mass = np.clip(np.sqrt(np.maximum(x + config.shift(region.name), 0.0)), *masses)
     width = shapes.regions[key].resolution(mass, shapes.kind)
-    density = config.window.bins_per_width / width
+    density = config.window_of(region.name).bins_per_width / width
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(x))])
     n = max(round(cumulative[-1]), 1)
     if n > 20000:
@@ -169,13 +169,14 @@ def make_window(
     n = len(edges) - 1
     if region not in shapes.resolution:
         # no peak: the whole range, from the end where the first whole number of merged bins begins
-        merge = min(config.window.merge, n)
+        merge = min(config.window_of(region).merge, n)
         last = n - n % merge
         return Window(region, 0, last, merge, (True,) * (last // merge), (0, last))
     m2, width = config.peak(point.mass, region), shapes.width(region, point.mass)
     natural = point.mass**2 * point.width_ratio
     centre = int(np.argmin(np.abs(edges - m2)))
-    per = config.window.bins_per_width
+    setting = config.window_of(region)
+    per = setting.bins_per_width
 
     def reach(widths: float, naturals: float) -> tuple[int, int]:
         if natural == 0:
@@ -185,22 +186,22 @@ def make_window(
         low, high = np.searchsorted(edges, [m2 - half, m2 + half])
         return max(int(low) - 1, 0), min(int(high), n)
 
-    if config.window.mode == "full":
+    if setting.mode == "full":
         first, last = 0, n
     else:
-        first, last = reach(config.window.half_width, config.window.natural_widths)
+        first, last = reach(setting.half_width, setting.natural_widths)
     if last - first < 1:
         raise RunError(f"point {point.key}: no bins of region {region!r} around its mass; widen observable_range")
-    merge = config.window.merge
-    if config.window.mode == "sliding":
-        while (last - first) / merge > config.window.max_bins:
+    merge = setting.merge
+    if setting.mode == "sliding":
+        while (last - first) / merge > setting.max_bins:
             merge += 1
     merge = min(merge, last - first)
     # a whole number of fitted bins: drop fine bins on the side that is farther from the mass (of a range that
     # all points share: at its end)
     excess = (last - first) % merge
     if excess:
-        if config.window.mode == "sliding" and centre - first >= last - centre:
+        if setting.mode == "sliding" and centre - first >= last - centre:
             first += excess
         else:
             last -= excess

@@ -264,6 +264,7 @@ def measure_signal(
             f"signal {point.key}: {n_generated:g} generated events and {sigma_fb:g} fb give no normalisation; "
             "check the sample's record"
         )
+    parametric = config.signal_of(region.name) == "parametric"
     keep = region_mask(columns, region)
     values = np.asarray(columns[region.observable], dtype=float)[keep]
     weights = np.asarray(columns["weight"], dtype=float)[keep]
@@ -278,7 +279,7 @@ def measure_signal(
             options |= _wrong_pairings(peak, point, columns, keep, values, weights, config.shape.wrong_pairings)
         if _events_in_range(values, weights, options) >= config.shape.min_events:
             fit = fit_dscb(values, weights, **options)
-    low, high = (fit.low, fit.high) if fit is not None and config.signal == "parametric" else region.observable_range
+    low, high = (fit.low, fit.high) if fit is not None and parametric else region.observable_range
     inside = (values >= low) & (values <= high)
     sumw, sumw2 = float(weights[inside].sum()), float((weights[inside] ** 2).sum())
     factors = {}
@@ -286,7 +287,7 @@ def measure_signal(
         for side in ("up", "down"):
             factor = np.asarray(columns[f"var_{name}_{side}"], dtype=float)[keep][inside]
             factors[f"{name}_{side}"] = float((weights[inside] * factor).sum()) / sumw if sumw > 0 else 1.0
-    if fit is not None and config.signal == "parametric":
+    if fit is not None and parametric:
         # wrong pairings in the range are not signal
         sumw2 *= fit.sumw / sumw
         sumw = fit.sumw

@@ -109,7 +109,7 @@ def fine_signal(
     shift = (systematics.signal_mean.value if systematics.signal_mean else 0.0) * width
     varied: dict[str, tuple[FloatArray, FloatArray]] = {}
     norms: dict[str, tuple[float, float]] = {}
-    if config.signal == "parametric":
+    if config.signal_of(region) == "parametric":
         model = shapes.at(point.hypothesis, region)
 
         def template(move: float, widen: float) -> FloatArray:

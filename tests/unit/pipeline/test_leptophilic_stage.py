@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from darkfactory.config.points import point_name
 from darkfactory.models.leptophilic_scalar import ctau_cm
+from darkfactory.pipeline.figures import _couplings as couplings
 from darkfactory.pipeline.interpret import finish
 from darkfactory.pipeline.lifetime_figures import regions
 from darkfactory.pipeline.request import Request
@@ -46,3 +48,42 @@ def test_the_stage_writes_intervals_and_their_figure(tmp_path: Path) -> None:
     drawn = list(regions(job, {"dataset": "belle", "luminosity_fb": 626.0, "data": "pseudo"}))
     assert [name for name, _, _ in drawn] == ["region_leptophilic_scalar_cl0p9"]
     assert drawn[0][2].axes[0].get_ylabel() == "$\\xi$"
+
+
+def test_prompt_muons_join_the_region_of_displaced_electrons(tmp_path: Path) -> None:
+    common = {"search": "s", "dataset": "belle", "cl": 0.9, "method": "exact", "data": "pseudo", "unit": "fb",
+              "quantity": "cross_section", "status": "ok", "width": None}  # fmt: skip
+    band = {"expected": 0.8, "expected_m2": 0.3, "expected_m1": 0.5, "expected_p1": 1.1, "expected_p2": 1.6}
+    electrons = [(0.1, point_name({"mass": 0.1, "lifetime": float(t)}), "ee") for t in CTAU]
+    muons = [(m, point_name({"mass": m}), "mumu") for m in (0.5, 1.0, 2.0)]
+    limits = [
+        common | band | {"hypothesis": h, "point": p, "mass_gev": m, "observed": 0.2} for m, p, h in electrons + muons
+    ]
+    rates = [{"hypothesis": h, "point": p, "sigma_fb": 5.0} for _, p, h in electrons + muons]
+    paths = {name: tmp_path / f"{name}.csv" for name in ("limits_csv", "efficiency", "couplings")}
+    write_csv(paths["limits_csv"], limits, tuple(limits[0]))
+    write_csv(paths["efficiency"], rates, tuple(rates[0]))
+    spec: dict[str, Any] = {
+        "interpretation": {
+            "leptophilic": {"leptophilic_scalar": {"hypotheses": {"ee": "ee"}, "scan": [0.01, 100.0]}},
+            "models": {"leptophilic_scalar": {"hypothesis": "mumu", "coupling": "xi",
+                                              "branching_fraction": "leptophilic_scalar_mumu"}},
+        },
+        "references": "nowhere",
+    }  # fmt: skip
+    inputs = {k: str(paths[k]) for k in ("limits_csv", "efficiency")}
+    finish(Request("interpret", inputs, {"couplings": str(paths["couplings"])}, spec, "x").to_dict())
+    job = Request("figures", {"couplings": str(paths["couplings"])}, {}, spec, "x")
+    figure_of = {"dataset": "belle", "luminosity_fb": 626.0, "data": "pseudo"}
+
+    (_, _, region), *_ = list(regions(job, figure_of))
+    labels = region.axes[0].get_legend_handles_labels()[1]
+    assert labels[:2] == ["ee", "mumu"]
+    line = next(x for x in region.axes[0].lines if x.get_label() == "mumu")
+    np.testing.assert_allclose(line.get_xdata(), [0.5, 1.0, 2.0])
+    np.testing.assert_allclose(line.get_ydata(), np.sqrt(0.2 / 5.0), rtol=1e-3)
+    # the figure of upper limits is of muons alone
+    drawn = list(couplings(job, figure_of))
+    assert len(drawn) == 1
+    x = np.concatenate([line.get_xdata() for line in drawn[0][2].axes[0].lines])
+    assert x.min() == pytest.approx(0.5)

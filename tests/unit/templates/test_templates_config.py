@@ -61,8 +61,26 @@ def test_columns_may_be_chosen() -> None:
             {"regions": [{**value()["regions"][0], "second_axis": {"observable": "t", "edges": [1, 0]}}]},
             "must ascend",
         ),
+        (
+            {
+                "regions": [
+                    {
+                        **value()["regions"][0],
+                        "second_axis": {"observable": "t", "edges": [0, 1]},
+                        "background": "simulation",
+                    }
+                ]
+            },
+            "parametric signal has one axis",
+        ),
     ],
 )
 def test_errors_say_what_is_wrong(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TemplatesConfig.model_validate(value(**changes))
+
+
+def test_a_region_may_have_a_signal_of_its_own() -> None:
+    regions = value()["regions"]
+    config = TemplatesConfig.model_validate(value(regions=[{**regions[0], "signal": "simulation"}, regions[1]]))
+    assert (config.signal_of("gg"), config.signal_of("recoil")) == ("simulation", "parametric")
