@@ -27,7 +27,7 @@ __all__ = ["FINALS", "OBSERVABLES", "fox_wolfram_r2", "kaon_displaced_pair", "pa
 Ints = NDArray[np.int64]
 _FLAGS = ("is_e", "is_mu", "is_pi", "is_k")
 _TRACK = ("charge", "px", "py", "pz", "d0", "z0", *_FLAGS)
-_VERTEX = ("track_minus", "track_plus", "r_xy", "distance", "sigma_r", "probability", "cos_pointing")
+_VERTEX = ("track_minus", "track_plus", "x", "y", "r_xy", "distance", "sigma_r", "probability")
 _CLUSTER = ("e", "theta", "phi", "time", "dt99", "track", "photon_like")
 
 FINALS = (("ee", M_E, "is_e"), ("mumu", M_MU, "is_mu"), ("pipi", M_PIPLUS, "is_pi"), ("kk", M_KPLUS, "is_k"))
@@ -163,7 +163,7 @@ def kaon_displaced_pair(events: ak.Array, objects: ObjectsConfig, frame: BeamFra
         "sqrts": np.full(len(row), frame.sqrts),
         "r2": r2[event],
     }
-    for name in ("r_xy", "distance", "sigma_r", "probability", "cos_pointing"):
+    for name in ("x", "y", "r_xy", "distance", "sigma_r", "probability"):
         basis[name] = vertices[name][v[row]]
     return Candidates(event, np.arange(len(event)) - np.searchsorted(event, event, side="left"), basis)
 
@@ -227,6 +227,12 @@ def _opening(one: Array, two: Array) -> Array:
     return angle(_four(one), _four(two))
 
 
+def _pointing(one: Array, two: Array, x: Array, y: Array) -> Array:
+    """Transverse: the beams' overlap is hundreds of micrometres long, but thin."""
+    px, py = one[:, 0] + two[:, 0], one[:, 1] + two[:, 1]
+    return np.asarray((px * x + py * y) / np.maximum(np.hypot(px, py) * np.hypot(x, y), 1e-12))
+
+
 _PAIR = ("minus", "plus")
 
 OBSERVABLES: tuple[Observable, ...] = (
@@ -246,8 +252,8 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("significance_s", "1", ("r_xy", "sigma_r"), lambda r, s: r / np.maximum(s, 1e-6), (0.0, 100.0),
                "transverse radius of the pair's vertex over its uncertainty"),
     Observable("probability_s", "1", ("probability",), lambda p: p, (0.0, 1.0), "probability of the vertex fit"),
-    Observable("pointing_s", "1", ("cos_pointing",), lambda c: c, (-1.0, 1.0),
-               "cosine between position of the vertex and momentum of the pair"),
+    Observable("pointing_s", "1", (*_PAIR, "x", "y"), _pointing, (-1.0, 1.0),
+               "cosine between position of the vertex and momentum of the pair, transverse to the beams"),
     Observable("material_s", "cm", ("r_xy",), lambda r, radius: np.abs(r - radius), (0.0, 10.0),
                "distance of the vertex in radius to a layer of material", {"radius": ("cm", 1.0)}),
     Observable("ks_distance", "GeV", _PAIR, lambda a, b: np.abs(_root(a, b, M_PIPLUS, M_PIPLUS) - M_K0), (0.0, 1.0),

@@ -46,7 +46,7 @@ def event(n: int, kstar: bool, radius: float = 2.0) -> ak.Array:
 
     vertex = {
         "track_minus": first, "track_plus": first + 1, "r_xy": radius, "distance": 2 * radius, "sigma_r": 0.01,
-        "probability": 0.5, "cos_pointing": 0.999,
+        "probability": 0.5, "x": 0.6 * radius, "y": 0.8 * radius,
     }  # fmt: skip
     cluster = {"e": 0.5, "theta": 1.0, "phi": 0.0, "time": 0.0, "dt99": 5.0, "track": -1, "photon_like": True}
     return ak.Array(
@@ -73,6 +73,10 @@ def test_a_true_decay_has_the_mass_of_the_b_and_no_energy_difference(kstar: bool
     np.testing.assert_allclose(values(found, "m_strange")[right], M_KST0 if kstar else M_KPLUS, atol=1e-9)
     assert set(values(found, "n_identified")[right]) == {2.0}
     assert set(values(found, "is_kaon")[right]) == {1.0}
+    # where the pair flies, against where its vertex is
+    p = found.basis["minus"][right] + found.basis["plus"][right]
+    expected = (0.6 * p[:, 0] + 0.8 * p[:, 1]) / np.hypot(p[:, 0], p[:, 1])
+    np.testing.assert_allclose(values(found, "pointing_s")[right], expected, atol=1e-12)
     # pions instead of muons: more energy, the same momentum
     as_pions = (values(found, "final") == 2) & (values(found, "mode") == kstar)
     assert np.all(values(found, "delta_e")[as_pions] > 0)
