@@ -85,7 +85,8 @@ def limit_maps(job: Request, common: Mapping[str, Any]) -> Drawn:
     by = ("method",) if job.spec["kind"] == "ellipses" else ()
 
     def text(value: str, row: Mapping[str, Any]) -> str:
-        return r"local significance [$\sigma$]" if value == "z_local" else f"{value} limit [{row['unit']}]"
+        unit = f" [{row['unit']}]" if row["unit"] else ""
+        return r"local significance [$\sigma$]" if value == "z_local" else f"{value} limit{unit}"
 
     yield from _maps(rows, ("hypothesis", "cl", *by), ("observed", "expected", "z_local"), common, "limits", text)
     if job.spec["interpretation"]:
