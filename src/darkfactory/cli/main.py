@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cutflow": ("darkfactory.cli.results:cutflow", "Events left after each cut of a search."),
     "limit": ("darkfactory.cli.results:limit", "The limit at one point; runs what is missing."),
     "compare": ("darkfactory.cli.results:compare", "Our limits against a published table."),
+    "recast": ("darkfactory.cli.recast:recast", "Limits of a search on a model of your own."),
     "project": ("darkfactory.cli.project:project", "Expected limits and reach at other luminosities."),
     "combine": ("darkfactory.cli.combine:combine", "Limits on a coupling from several searches together."),
     "diagnose": ("darkfactory.cli.diagnose:diagnose", "A closer look at one fit: impacts, goodness of fit, ..."),

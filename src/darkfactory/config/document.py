@@ -20,6 +20,7 @@ from darkfactory.config.ntuples import NtupleMapConfig
 from darkfactory.config.period import PeriodsConfig, RatesConfig
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.projection import ProjectionConfig
+from darkfactory.config.recast import RecastModel
 from darkfactory.config.sample import SampleConfig
 from darkfactory.config.search import SearchFile, TriggerChoice
 from darkfactory.config.selection import Multivariate, SelectionConfig
@@ -83,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
     "skim": Kind("Skim", "config/skims/*.yaml", TypeAdapter(SkimConfig), extends=True),
     "ntuples": Kind("Ntuple names", "config/ntuples/*.yaml", TypeAdapter(NtupleMapConfig)),
     "costs": Kind("Costs of stages", "config/costs.yaml", TypeAdapter(CostsConfig)),
+    "recast": Kind("A model of your own", "a file for `darkfactory recast`", TypeAdapter(RecastModel)),
     "projections": Kind("Projections", "config/projections.yaml", TypeAdapter(ProjectionConfig)),
     "site": Kind("Site", "workflow/profiles/*/site.yaml", TypeAdapter(SiteConfig)),
 }

@@ -1,0 +1,121 @@
+"""Recasts: limits of a search, or of a table, on a user's own model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from darkfactory.config.library import Library
+from darkfactory.config.points import point_name
+from darkfactory.config.recast import RecastModel, RecastVertices
+from darkfactory.core.errors import InputError, UserError
+from darkfactory.core.files import atomic_path
+from darkfactory.core.seeds import seed_words
+from darkfactory.execute.backends import Backend
+from darkfactory.generate.gridpack import adapt
+from darkfactory.pipeline.processes import point_process
+from darkfactory.report.recast import recast_figure
+from darkfactory.report.style import style
+from darkfactory.store.tables import read_csv, write_csv
+
+__all__ = ["COLUMNS", "cross_section", "cross_sections", "limits_of_search", "read_limits", "write"]
+
+COLUMNS = (
+    "model", "coupling", "search", "dataset", "hypothesis", "mass_gev", "quantity", "unit", "observed", "expected_m2",
+    "expected_m1", "expected", "expected_p1", "expected_p2", "lower", "upper", "cl", "method", "status",
+)  # fmt: skip
+"""Columns of the result."""
+
+
+def read_limits(file: str | Path) -> list[dict[str, Any]]:
+    """Rows of a table of limits: ``mass_GeV`` (or ``mass_gev``) and ``limit`` (or ``observed``, ``expected``).
+
+    Raises:
+        InputError: a column is missing.
+    """
+    rows = []
+    for row in read_csv(file):
+        mass = row.get("mass_gev", row.get("mass_GeV"))
+        observed = row.get("observed", row.get("limit"))
+        if mass is None or (observed is None and row.get("expected") is None):
+            raise InputError(
+                f"{file}: a table of limits needs the columns mass_GeV and limit (in the unit of the rate), optionally "
+                f"expected, ctau_cm, cl; it has {list(row)}"
+            )
+        rows.append({**row, "mass_gev": float(mass), "observed": observed})
+    return rows
+
+
+def limits_of_search(file: str | Path, hypothesis: str) -> list[dict[str, Any]]:
+    """Rows of limits.csv of one hypothesis: narrow signals, with or without one lifetime.
+
+    Raises:
+        UserError: there is none.
+    """
+    rows = read_csv(file)
+    own = [r for r in rows if r["hypothesis"] == hypothesis and r.get("width") is None]
+    if any(r.get("mass2_gev") is not None or r.get("lifetime2_cm") is not None for r in own):
+        raise UserError(
+            f"{file}: limits of {hypothesis} depend on a second mass or lifetime, which a recast cannot take"
+        )
+    if not own:
+        known = sorted({str(r["hypothesis"]) for r in rows})
+        raise UserError(f"{file}: no limits of hypothesis {hypothesis!r}; it has {known}")
+    return own
+
+
+def cross_section(spec: Mapping[str, Any], mass: float) -> tuple[float, float]:
+    """Cross-section in fb and its error at a mass, radiation included.
+
+    Args:
+        spec: as of the stage `integrate`: process, model, beams, axes, parameters.
+        mass: in GeV.
+    """
+    point = point_name({"mass": mass})
+    pack = adapt(point_process(spec, point), seed_words(spec["seed"], "recast", spec["process"]["name"], point)[0])
+    return pack.sigma_fb, pack.sigma_err_fb
+
+
+def cross_sections(
+    vertices: RecastVertices, library: Library, detector: str, masses: Sequence[float], seed: int, backend: Backend
+) -> dict[float, tuple[float, float]]:
+    """Cross-sections and errors in fb of a user's process by mass, in the beams of a detector."""
+    spec = {
+        "process": {"name": "recast", **vertices.process},
+        "model": vertices.model(library.get("models", vertices.base)),
+        "beams": library.get("detectors", detector)["beams"],
+        "axes": {"mass": vertices.mass},
+        "parameters": {},
+        "seed": seed,
+    }
+    found = backend.map([("darkfactory.pipeline.recast:cross_section", (spec, m)) for m in masses])
+    return dict(zip(masses, found, strict=True))
+
+
+def write(
+    rows: Sequence[Mapping[str, Any]], model: RecastModel, folder: Path, published: Sequence[Mapping[str, Any]] = ()
+) -> list[Path]:
+    """Table and figure of a recast; the files written."""
+    file = folder / f"{model.name}.csv"
+    write_csv(file, rows, COLUMNS)
+    files = [file]
+    levels = list(dict.fromkeys(r.get("cl") for r in rows))
+    own = [r for r in rows if r.get("cl") == levels[0]]
+    level = f", {float(str(levels[0])):.0%} CL" if levels[0] is not None else ""
+    source = f"{own[0]['search']}/{own[0]['dataset']}" if own[0].get("search") else "table of limits"
+    with style():
+        figure = recast_figure(
+            own,
+            ylabel=model.label or f"{model.coupling}" + (f" [{model.unit}]" if model.unit else ""),
+            title=f"{model.name} from {source}{level}",
+            published=[r for r in published if r["cl"] == levels[0]],
+            published_name=model.validates or "",
+        )
+        for suffix in ("png", "pdf"):
+            file = folder / f"{model.name}.{suffix}"
+            with atomic_path(file) as tmp:
+                figure.savefig(tmp, format=suffix, metadata={"CreationDate": None} if suffix == "pdf" else None)
+            figure.set_layout_engine("none")
+            files.append(file)
+    return files
