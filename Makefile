@@ -5,7 +5,7 @@ CORES ?= 2
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -c constraints.txt
 
-.PHONY: run test test-long test-physics lint format docs bench clean
+.PHONY: run test test-long test-faults test-cluster lint format docs bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt
@@ -31,6 +31,16 @@ test: $(VENV)/test.stamp
 # Long validation: full cross-section tables, coverage, closure
 test-long: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -q -n $(CORES) -m long
+
+# Everything that can break, broken: kills in every stage, full disks, damaged files, hung tasks
+test-faults: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -q -m "long or not long" tests/faults
+
+# A Slurm of one node on loopback, set up by a script of the project; needs root and Debian's packages
+test-cluster: $(VENV)/test.stamp
+	$(INSTALL) -e '.[fast,pythia,cluster,slurm,test]'
+	command -v slurmctld > /dev/null || tests/cluster/mini-slurm.sh install
+	$(BIN)/python -m pytest -q -m cluster tests/cluster
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check src tests workflow

@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 from packaging.version import Version
 
+from darkfactory.config.site import load_site
 from darkfactory.core.errors import RunError
 from darkfactory.execute.run import start_cluster
+from darkfactory.execute.trial import try_site
 
 __all__ = ["doctor"]
 
@@ -31,7 +33,7 @@ KNOWN_BAD: Mapping[str, tuple[Callable[[Version], bool], str]] = {
         "only 8.317.2 was tried and has wheels: install pythia8mc==8.317.2",
     ),
 }
-OPTIONAL = ("numba", "pythia8mc", "dask-jobqueue")
+OPTIONAL = ("numba", "pythia8mc", "dask-jobqueue", "cryptography", "snakemake-executor-plugin-slurm")
 
 
 def _check(name: str) -> tuple[bool, str]:
@@ -43,8 +45,13 @@ def _check(name: str) -> tuple[bool, str]:
     return (False, f"{name} {version}: {advice}") if bad(version) else (True, f"{name} {version}")
 
 
+def _say(good: bool, text: str) -> None:
+    click.echo(("ok    " if good else "WRONG ") + text)
+
+
 @click.command()
-def doctor() -> None:
+@click.option("--site", default=None, help="Also try a site: submit one worker and say which hop fails.")
+def doctor(site: str | None) -> None:
     """Check versions, scratch space, and that a worker starts."""
     results = [(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]}")]
     names = ("numpy", "scipy", "awkward", "uproot", "pyhf", "dask", "distributed", "snakemake", *OPTIONAL)
@@ -56,12 +63,18 @@ def doctor() -> None:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     results.append((free > 5, f"{free:.0f} GiB free here" + ("" if free > 5 else ": a laptop campaign needs 5")))
     results.append((True, f"{os.cpu_count()} cores"))
-    try:
-        start_cluster(1).close()
-        results.append((True, "a worker starts"))
-    except RunError as error:
-        results.append((False, str(error)))
+    if site is None:
+        try:
+            start_cluster(1).close()
+            results.append((True, "a worker starts"))
+        except RunError as error:
+            results.append((False, str(error)))
     for good, text in results:
-        click.echo(("ok    " if good else "WRONG ") + text)
+        _say(good, text)
+    if site is not None:
+        config = load_site(site)
+        for hop in try_site(config.model_dump(mode="json"), Path.cwd()):
+            results.append((hop.good, hop.text))
+            _say(hop.good, f"{hop.name}: {hop.text}")
     if not all(good for good, _ in results):
         raise RunError("the lines marked WRONG above need mending")

@@ -54,7 +54,8 @@ def snakemake(
     if "--dry-run" not in extra:
         free_lock(Path(), engine)
     if site is not None:
-        engine = [*engine, "--workflow-profile", str(_profile(site))]
+        # the name in the profile would be that of the folder it was copied from
+        engine = [*engine, "--workflow-profile", str(_profile(site)), "--config", f"site={site}"]
     if cores is not None:
         engine = [*engine, "--cores", str(cores)]
     # the exact packing of jobs onto cores takes longer than many a job

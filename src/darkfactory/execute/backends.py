@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -191,7 +191,8 @@ class DaskBackend(_Mapping):
         prefix = f"{self.prefix}-{next(self._calls)}"
         outcomes: dict[int, Any] = {}
         self._round(tasks, range(len(tasks)), prefix, outcomes, done)
-        for tried in range(self.policy.retries):
+        # at least once: of the tasks that a lost worker had, most did nothing wrong
+        for tried in range(max(1, self.policy.retries)):
             left = [i for i in range(len(tasks)) if i not in outcomes]
             if left:
                 time.sleep(self.policy.backoff * 2**tried)
@@ -222,20 +223,23 @@ class DaskBackend(_Mapping):
             )
             for i in which
         }
+        which_of = {future.key: i for i, future in futures.items()}
         try:
             before = len(outcomes)
-            for n, _ in enumerate(as_completed(futures.values(), loop=self.client.loop)):
+            for n, future in enumerate(as_completed(futures.values(), loop=self.client.loop)):
+                try:
+                    # at once: what a worker holds is lost with it, and this waits until it is made again
+                    outcomes[which_of[future.key]] = future.result()[1]
+                except KilledWorker:
+                    continue
+                except CancelledError:
+                    text = "the cluster's scheduler is gone; start the run again"
+                    outcomes[which_of[future.key]] = Failure("RunError", text)
+                except Exception as error:
+                    # the result could not be sent
+                    outcomes[which_of[future.key]] = Failure(type(error).__name__, str(error) or repr(error))
                 if done is not None:
                     done(before + n + 1)
-            for i, future in futures.items():
-                if future.status == "finished":
-                    outcomes[i] = future.result()[1]
-                    continue
-                if future.status == "cancelled":
-                    outcomes[i] = Failure("RunError", "the cluster's scheduler is gone; start the run again")
-                elif not isinstance(error := future.exception(), KilledWorker):
-                    # the result could not be sent
-                    outcomes[i] = Failure(type(error).__name__, str(error) or repr(error))
         finally:
             self.client.cancel(list(futures.values()))
 

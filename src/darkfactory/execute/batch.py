@@ -165,20 +165,39 @@ def _scheduler_options(site: BatchSite) -> dict[str, Any]:
     return options
 
 
-def make_batch_cluster(site: BatchSite, folder: Path, security: Any) -> Any:
+def _telling(job: Any, refused: list[str]) -> Any:
+    """A class of jobs that notes why the batch system refused one: dask-jobqueue only logs it."""
+
+    class TellingJob(job):  # type: ignore[misc]
+        async def start(self) -> None:
+            try:
+                await super().start()
+            except Exception as error:
+                refused.append(str(error))
+                raise
+
+    return TellingJob
+
+
+def make_batch_cluster(
+    site: BatchSite, folder: Path, security: Any, logs: Path, refused: list[str] | None = None
+) -> Any:
     """A cluster whose workers are batch jobs; no job is submitted yet.
 
     Args:
         site: JSON-like form.
-        folder: private folder that the batch nodes see: keys, logs.
+        folder: private folder that the batch nodes see, for keys.
         security: of the scheduler and its workers.
+        logs: folder for what workers say.
+        refused: gets what the batch system says when it refuses a job.
     """
-    cluster, _ = _classes(site["system"])
+    cluster, job = _classes(site["system"])
     return cluster(
+        job_cls=_telling(job, [] if refused is None else refused),
         security=security,
         protocol="tls://",
         shared_temp_directory=str(folder),
         scheduler_options=_scheduler_options(site),
         silence_logs="critical",
-        **job_arguments(site, folder / "logs"),
+        **job_arguments(site, logs),
     )

@@ -10,6 +10,7 @@ import platform
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -118,20 +119,24 @@ def _keep_jobs(cluster: Any, jobs: int, ended: threading.Event) -> None:
             cluster.scale(jobs=jobs)
 
 
-def _batch(site: Mapping[str, Any], shared: Path, ended: threading.Event) -> Any:
+def _batch(site: Mapping[str, Any], shared: Path, logs: Path, ended: threading.Event) -> Any:
     from distributed import Client
 
-    cluster = make_batch_cluster(site, shared, run_security(site.get("tls")))
+    refused: list[str] = []
+    cluster = make_batch_cluster(site, shared, run_security(site.get("tls")), logs, refused)
     cluster.scale(jobs=site["jobs"])
     client = Client(cluster, set_as_default=False)
-    try:
-        client.wait_for_workers(1, timeout=site["wait"])
-    except TimeoutError as error:
-        cluster.close()
-        raise RunError(
-            f"no worker of {site['jobs']} batch jobs came up within {site['wait']} s; logs/workers has what they said, "
-            "`darkfactory doctor --site` tells which hop fails"
-        ) from error
+    end = time.monotonic() + float(site["wait"])
+    while not cluster.scheduler.workers:
+        if refused:
+            said = " ".join(line for line in refused[0].splitlines() if line.strip())
+            raise RunError(f"the batch system refuses the workers' job: {said}")
+        if time.monotonic() > end:
+            raise RunError(
+                f"no worker of {site['jobs']} batch jobs came up within {site['wait']} s; they may wait in the queue, "
+                f"or not reach {cluster.scheduler_address} (see {logs}); ask `darkfactory doctor --site`"
+            )
+        time.sleep(0.2)
     compare_facts(facts(str(shared)), client.submit(facts, str(shared), pure=False).result(), str(shared))
     threading.Thread(target=_keep_jobs, args=(cluster, site["jobs"], ended), daemon=True).start()
     return client
@@ -141,8 +146,8 @@ def connect(settings: Mapping[str, Any], folder: Path, ended: threading.Event) -
     """A client of the cluster that the settings of a run ask for.
 
     Args:
-        settings: ``workers`` (local processes), ``site`` (JSON-like form, or None) and ``shared`` (private folder
-            that all machines of the run see).
+        settings: ``workers`` (local processes), ``site`` (JSON-like form, or None), ``shared`` (private folder
+            that all machines of the run see) and ``logs`` (folder for what batch jobs say).
         folder: private folder on this machine.
         ended: set when the run ends.
     """
@@ -154,4 +159,4 @@ def connect(settings: Mapping[str, Any], folder: Path, ended: threading.Event) -
         return _local(folder, settings["workers"])
     if site["system"] == "existing":
         return _existing(site)
-    return _batch(site, Path(settings["shared"]), ended)
+    return _batch(site, Path(settings["shared"]), Path(settings["logs"]), ended)

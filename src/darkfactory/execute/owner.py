@@ -125,6 +125,20 @@ def _serve(owner: _Owner) -> None:
         threading.Thread(target=owner.answer, args=(connection, number), daemon=True).start()
 
 
+def _close_clusters() -> None:
+    """Close clusters that never got a client of the owner's; what hangs is left to its death timeout."""
+    from distributed.deploy.spec import SpecCluster
+
+    def close() -> None:
+        for cluster in list(SpecCluster._instances):
+            with contextlib.suppress(Exception):
+                cluster.close()
+
+    thread = threading.Thread(target=close, daemon=True)
+    thread.start()
+    thread.join(_CLOSING)
+
+
 def main() -> None:
     """Own a run: its lease and, unless its jobs bring their own, its cluster."""
     folder = Path(sys.argv[1])
@@ -140,8 +154,12 @@ def main() -> None:
     try:
         _serve(owner)
     except DarkfactoryError as error:
+        # jobs that wait in a queue are taken back
+        if owner.client is None:
+            _close_clusters()
         sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+        sys.stderr.flush()
+        os._exit(1)
 
 
 if __name__ == "__main__":

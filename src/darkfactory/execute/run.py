@@ -94,7 +94,10 @@ def start_cluster(
         shared = runs / folder.name.removeprefix("darkfactory-")
         shared.mkdir(parents=True, mode=0o700)
         timeout += float(site["wait"])
-    settings = {"workers": workers, "preload": list(preload), "site": site, "shared": str(shared)}
+    logs = (project or Path()).resolve() / "logs" / "workers"
+    settings = {
+        "workers": workers, "preload": list(preload), "site": site, "shared": str(shared), "logs": str(logs)
+    }  # fmt: skip
     (folder / "settings.json").write_text(json.dumps(settings))
     log = (folder / "owner.log").open("wb")
     process = subprocess.Popen(

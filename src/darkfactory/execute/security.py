@@ -41,7 +41,7 @@ def private_folder(path: Path) -> Path:
         >>> oct(private_folder(Path(tempfile.mkdtemp()) / "keys").stat().st_mode)[-3:]
         '700'
     """
-    path.mkdir(parents=True, mode=0o700)
+    path.mkdir(parents=True, mode=0o700, exist_ok=True)
     # the mask of the user may have taken more away than others' permissions
     path.chmod(0o700)
     return path

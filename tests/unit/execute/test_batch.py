@@ -188,7 +188,7 @@ def test_keys_of_a_run_are_written_for_its_owner_only(tmp_path: Path) -> None:
     value = BASE | {"system": "slurm", "network": {"scheduler_host": "127.0.0.1"}}
     site = validate(SiteConfig, value).model_dump(mode="json")
     folder = private_folder(tmp_path / "run")
-    cluster = make_batch_cluster(site, folder, Security.temporary())
+    cluster = make_batch_cluster(site, folder, Security.temporary(), tmp_path / "logs")
     try:
         # not one job was asked for: nothing was submitted
         files = [f for f in folder.iterdir() if f.is_file()]
