@@ -244,9 +244,8 @@ def _check_hypotests(window: PyhfWindow, claims: Sequence[Claim]) -> tuple[float
     return (worst if math.isfinite(worst) else math.inf), calculators
 
 
-def _check_gradients(window: PyhfWindow, calculators: Sequence[Any]) -> float:
+def _check_gradients(window: PyhfWindow, density: Density, calculators: Sequence[Any]) -> float:
     model = window.model
-    density = density_of(model)
     fixed = np.array(model.config.suggested_fixed())
     held = fixed.copy()
     held[model.config.poi_index] = True
@@ -356,8 +355,11 @@ def certify(
     result: dict[str, Any] = {"recipe": recipe(high, 1.0), "confirmed_by": "pyhf hypotest, Newton optimiser"}
     with pyhf_backend(optimizer):
         try:
+            density = density_of(window.model)
+            strengths = dict.fromkeys(v for c in claims for v in (c.observed, *c.expected))
+            optimizer.prepare(window.model, window.data, window.bounds, list(strengths), density.values)
             deviation, calculators = _check_hypotests(window, claims)
-            gain = _check_gradients(window, calculators) if config.gradient else None
+            gain = _check_gradients(window, density, calculators) if config.gradient else None
         except (pyhf.exceptions.FailedMinimization, ValueError) as error:
             return {**result, "passed": False, "failed": str(error)[:200]}
     passed = deviation <= config.tolerance and (gain is None or gain <= config.gradient_tolerance)

@@ -48,7 +48,7 @@ def log_density(batched: Any, points: FloatArray, data: FloatArray) -> FloatArra
     Args:
         batched: pyhf model with a batch size.
         points: (n, parameters).
-        data: main and auxiliary.
+        data: main and auxiliary, for all points or for each.
 
     Example:
         >>> from darkfactory.stats.examples import counting_window
@@ -57,12 +57,12 @@ def log_density(batched: Any, points: FloatArray, data: FloatArray) -> FloatArra
         [-1.0, -1.307, -1.901]
     """
     rows = int(batched.batch_size)
+    sets = np.broadcast_to(data, (len(points), data.shape[-1]))
     lots = []
     for start in range(0, len(points), rows):
-        lot = points[start : start + rows]
-        full = np.concatenate([lot, np.tile(lot[-1], (rows - len(lot), 1))])
+        at = np.minimum(np.arange(start, start + rows), len(points) - 1)
         with np.errstate(all="ignore"):
-            lots.append(np.asarray(batched.logpdf(full, np.tile(data, (rows, 1))), dtype=float)[: len(lot)])
+            lots.append(np.asarray(batched.logpdf(points[at], sets[at]), dtype=float)[: len(points) - start])
     return np.concatenate(lots)
 
 
@@ -73,6 +73,9 @@ class Density(Protocol):
         self, pars: FloatArray, data: FloatArray, up: FloatArray, down: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """At the point, and with each coordinate in turn moved up and down."""
+
+    def values(self, points: FloatArray, data: FloatArray) -> FloatArray:
+        """At many points, each with data of its own."""
 
 
 def density_of(model: Any) -> Density:
@@ -113,6 +116,10 @@ class WholeDensity:
         n = len(pars)
         f = log_density(self.batched, _around(pars, up, down), data)
         return np.array(f[-1]), f[:n], f[n : 2 * n]
+
+    def values(self, points: FloatArray, data: FloatArray) -> FloatArray:
+        """At many points, each with data of its own."""
+        return log_density(self.batched, points, data)
 
 
 @dataclass(frozen=True)
@@ -210,6 +217,12 @@ class ChannelDensity:
                 "check the workspace for parameters that channels share under one name with different types"
             )
         return np.array(centre), centre + moved[0], centre + moved[1]
+
+    def values(self, points: FloatArray, data: FloatArray) -> FloatArray:
+        """At many points, each with data of its own: the whole model, one after the other."""
+        with np.errstate(all="ignore"):
+            found = [np.asarray(self.model.logpdf(p, d)).item() for p, d in zip(points, data, strict=True)]
+        return np.array(found, dtype=float)
 
 
 def _constraints(model: Any, pars: FloatArray, data: FloatArray) -> float:
