@@ -35,6 +35,7 @@ Density = Callable[[FloatArray, FloatArray], FloatArray]
 _DATA_KEPT = 4
 # minima of one model remembered as starts of the next fits
 _STARTS_KEPT = 16
+_PATIENCE = 10
 
 
 class _DirectBackend(pyhf.tensor.numpy_backend):  # type: ignore[misc]
@@ -397,19 +398,13 @@ class NewtonOptimizer:
             distance = [float(np.abs(h[fixed] - start[fixed]).sum()) for h in usable]
             nearest = usable[int(np.argmin(distance))]
             starts.insert(0, np.where(fixed, start, np.minimum(np.maximum(nearest, lo), hi)))
-        tried = []
-        for begin in starts:
-            pars, result = compiled.minimum(
-                values,
-                begin,
-                lo,
-                hi,
-                fixed,
-                tolerance=self.tolerance,
-                max_iterations=self.maxiter,
-                lapack=True,
-                backend=self.backend,
-            )
+        tried: list[float] = []
+        pars = start
+        options: dict[str, Any] = {"tolerance": self.tolerance, "lapack": True, "backend": self.backend}
+        # narrow bent valleys take many small steps: the last search goes on from where the one before it stopped
+        for begin, most in [*((s, self.maxiter) for s in starts), (None, _PATIENCE * self.maxiter)]:
+            at = pars if begin is None else begin
+            pars, result = compiled.minimum(values, at, lo, hi, fixed, max_iterations=most, **options)
             if bool(result.converged[0]):
                 before.append(pars)
                 del before[:-_STARTS_KEPT]

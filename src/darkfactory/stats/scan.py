@@ -19,12 +19,15 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
 
 _ROOT_STEPS = 60
+_FEW, _MANY = 200, 2000
 # a Newton step from this near lands a hundred thousand times nearer
 _CLOSE = 1e-5
 # the last Newton step is taken, so that a decrement of this size leaves its square
 _TOLERANCE = 1e-9
 # in standard deviations per standard deviation: what rounding leaves of a slope at a minimum
 _NO_SLOPE = 1e-6
+# part of a value that two searches for one minimum may differ by
+_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,25 @@ def _bounds(m: Batch) -> FloatArray:
     return hi
 
 
+def _minima(
+    m: Batch, data: Data, begin: FloatArray, free: BoolArray, backend: Backend, hi: FloatArray | None = None
+) -> Fit:
+    """Fits of a stack, first where no bin expects less than nothing, then anywhere, then with many more steps."""
+    found = fit(m, data, begin, free, hi=hi, backend=backend, physical=True)
+    for most in (_FEW, _MANY):
+        lost = np.flatnonzero(~found.converged)
+        if not len(lost):
+            break
+        # narrow bent valleys take many small steps; where the last search stopped is further along
+        start = begin[lost] if most == _FEW else found.theta[lost]
+        second = fit(
+            m, data, start, free[lost], hi=None if hi is None else hi[lost], windows=lost, sets=lost, backend=backend,
+            max_iterations=most,
+        )  # fmt: skip
+        found = found.put(lost, second)
+    return found
+
+
 def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None, backend: Backend = "numpy") -> BaseFits:
     """Fit a stack of windows without and with signal.
 
@@ -133,7 +155,7 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None, backend:
     poi = m.structure.poi
     begin = (m.init if start is None else start).copy()
     begin[:, poi] = 0.0
-    null = fit(m, data, begin, _free(m, False), backend=backend)
+    null = _minima(m, data, begin, _free(m, False), backend)
     with np.errstate(all="ignore"):
         good = null.curvature > 0
         sigma0 = np.where(good, 1 / np.sqrt(np.where(good, null.curvature, 1.0)), np.inf)
@@ -143,7 +165,7 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None, backend:
     begin[:, poi] = jump
     # an impossible null (data where nothing is expected without signal) leaves the free fit a start with signal
     begin = np.where(null.converged[:, None], begin, m.init)
-    free = fit(m, data, begin, _free(m, True), lo=m.lo, hi=_bounds(m), backend=backend)
+    free = _minima(m, data, begin, _free(m, True), backend, _bounds(m))
     # a start far off can miss where the null is the better point
     worse = null.converged & (~free.converged | (free.value > null.value + 1e-9))
     if worse.any():
@@ -202,7 +224,13 @@ class _Problem:
                 return result
         if result is None:
             raise ValueError("no start value")
-        return result
+        # narrow bent valleys take many small steps; where the last search stopped is further along
+        again = np.flatnonzero(~result.converged)
+        found = fit(
+            self.m, self.data, result.theta[again], held[windows[again]], tolerance=_TOLERANCE, windows=windows[again],
+            sets=sets[again], backend=self.backend, max_iterations=_MANY,
+        )  # fmt: skip
+        return result.put(again, found)
 
 
 def _expected_roots(
@@ -300,13 +328,15 @@ def _observed_roots(
         both, sets = np.concatenate([window, window]), np.concatenate([window, window + n])
         result = problem.fit_at(double, (theta + (double - at)[:, None] * tangent, theta), both, sets)
         q, q1 = 2 * (result.value[:k] - floor), 2 * result.slope[:k]
+        # a lower minimum than the best fit: the profile has several, and the best fit is none
+        several = result.converged[:k] & (result.value[:k] < floor - _ROUNDING * (1 + np.abs(floor)))
         above = mu < best
         q, q1 = np.where(above, 0.0, np.maximum(q, 0.0)), np.where(above, 0.0, q1)
         value, slope = log_cls(q, q1, np.maximum(2 * result.value[k:], 0.0), 2 * result.slope[k:])
         with np.errstate(all="ignore"):
             newton = mu + (level - value) / slope
             high = value < level
-        failed = ~(result.converged[:k] & result.converged[k:]) | ~np.isfinite(value)
+        failed = ~(result.converged[:k] & result.converged[k:]) | ~np.isfinite(value) | several
         hi = np.where(high & ~failed, mu, hi)
         lo = np.where(~high & ~failed, mu, lo)
         with np.errstate(all="ignore"):
@@ -351,7 +381,7 @@ def asymptotic_limits(
 
     Returns:
         Limits in units of the parameter of interest with a status for each: ``ok``, ``no_sensitivity`` (the signal
-        changes nothing), ``not_bracketed`` (no root found) or ``fit_failed``.
+        changes nothing), ``not_bracketed`` (no root found, or a profile with several minima) or ``fit_failed``.
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
