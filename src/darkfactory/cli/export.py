@@ -83,6 +83,56 @@ def pyhf(
     )
 
 
+@export.command()
+@campaign_options
+@click.option("--search", "-s", required=True, help="Search.")
+@click.option("--dataset", "-d", default=None, help="Only this dataset; by default all of the campaign.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Archive to write.")
+def hepdata(
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None,
+    output: Path | None,
+) -> None:  # fmt: skip
+    """A HEPData submission of a finished SEARCH, checked by HEPData's validator.
+
+    Tables of limits, couplings and efficiencies, and the workspaces of all points; they say what stands for data.
+    Nothing is uploaded.
+    """
+    from darkfactory.pipeline.hepdata import dataset_tables, validate_archive, workspace_archive, write_archive
+
+    resolved = chosen_campaign(campaign, config_dir, settings)
+    first = find_dataset(resolved, search, dataset)
+    name = resolved.config.campaign
+    datasets = [d for s, d in resolved.searches if s == search and (dataset is None or d == first["dataset"])]
+    tables, resources = [], {}
+    for d in datasets:
+        config = resolved.searches[search, d]
+        beams = resolved.library.get(
+            "detectors", resolved.samples[next(iter(config.hypotheses.values())).sample].detector
+        )
+        base = Path(path("limits_csv", campaign=name, search=search, dataset=d)).parent
+        if not (base / "couplings.csv").exists():
+            raise UserError(f"{base}: no results; run the search first: darkfactory run --search {search}")
+        about = {
+            "dataset": d,
+            "luminosity_fb": config.data.luminosity,
+            "sqrts_gev": beams["beams"]["sqrts_gev"]["value"],
+            "data": resolved.config.data,
+        }
+        tables += dataset_tables(base, about)
+        text = f"HistFactory workspaces of {d}, one JSON file a point, readable by pyhf"
+        resources[f"workspaces_{d}.tar.gz"] = (text, workspace_archive(base))
+    title = next(iter(c.title for (s, _), c in resolved.searches.items() if s == search))
+    file = output or Path(path("report", campaign=name)).parents[1] / "hepdata" / search / "submission.tar.gz"
+    comment = f"{title}. Made by darkfactory, campaign {name}; nothing here is a measurement."
+    write_archive(file, tables, comment, resources)
+    checked = (
+        "valid by HEPData's validator"
+        if validate_archive(file)
+        else ("not validated: pip install 'darkfactory[hepdata]'")
+    )
+    click.echo(f"{file}: {len(tables)} tables, {len(resources)} attached files; {checked}")
+
+
 def _points(folder: Path) -> dict[str, Any]:
     """All points of a dataset; one that was also run alone is the same in both files."""
     found: dict[str, Any] = {}

@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "project": ("darkfactory.cli.project:project", "Expected limits and reach at other luminosities."),
     "combine": ("darkfactory.cli.combine:combine", "Limits on a coupling from several searches together."),
     "diagnose": ("darkfactory.cli.diagnose:diagnose", "A closer look at one fit: impacts, goodness of fit, ..."),
-    "export": ("darkfactory.cli.export:export", "Complete workspaces for anyone with nothing but pyhf."),
+    "export": ("darkfactory.cli.export:export", "Workspaces for plain pyhf, HEPData submissions."),
     "doctor": ("darkfactory.cli.doctor:doctor", "Check versions and the machine."),
 }
 """Commands, their places and their one-line help."""
