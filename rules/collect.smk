@@ -5,7 +5,7 @@ def of_all_datasets(name):
     """A result of every dataset of the campaign."""
     return [
         PLAN.analysis_path(name, {"search": s, "dataset": d})
-        for s, d in PLAN.campaign.searches
+        for s, d in PLAN.campaign.limited
     ]
 
 
@@ -27,6 +27,11 @@ rule cutflows_all:
 rule figures_all:
     input:
         of_all_datasets("figures"),
+
+
+rule measurements_all:
+    input:
+        measurements_of_campaign,
 
 
 rule rates_all:

@@ -10,7 +10,7 @@ def figures_of_campaign(wildcards):
     """Figure lists of all datasets."""
     return [
         PLAN.analysis_path(name, {"search": s, "dataset": d})
-        for s, d in PLAN.campaign.searches
+        for s, d in PLAN.campaign.limited
         for name in (
             "figures",
             "couplings",
@@ -21,6 +21,14 @@ def figures_of_campaign(wildcards):
             "model",
             "diagnostics",
         )
+    ]
+
+
+def measurements_of_campaign(wildcards):
+    """Results of all measurements."""
+    return [
+        PLAN.analysis_path("measurement", {"search": s, "dataset": d})
+        for s, d in PLAN.campaign.measured
     ]
 
 
@@ -71,6 +79,7 @@ rule figures:
 rule report:
     input:
         figures=figures_of_campaign,
+        measurements=measurements_of_campaign,
         rates=rates_of_campaign,
         combinations=combinations_of_campaign,
     output:

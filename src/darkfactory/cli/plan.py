@@ -63,6 +63,9 @@ def _analysis_jobs(plan: Planner) -> Iterator[Load]:
     for (search, dataset), config in campaign.searches.items():
         w = {"search": search, "dataset": dataset}
         points = sum(len(p) for p in plan.grid(w).values())
+        if (search, dataset) in campaign.measured:
+            yield Load("measure", 1, points)
+            continue
         if config.network is not None:
             yield Load("train_network", 1)
         yield Load("templates", 1, points)

@@ -118,7 +118,7 @@ def run(
     if search is not None:
         for s, d in resolved.searches:
             if s == search and dataset in (None, d):
-                for name in ("couplings", "figures"):
+                for name in ("measurement",) if (s, d) in resolved.measured else ("couplings", "figures"):
                     wanted.append(path(name, campaign=resolved.config.campaign, search=s, dataset=d))
         if not wanted:
             find_dataset(resolved, search, dataset)

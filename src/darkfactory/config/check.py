@@ -12,6 +12,7 @@ from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.library import Library
 from darkfactory.config.load import validate
+from darkfactory.config.measurement import MeasurementConfig
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import PeriodConfig, load_periods, period_menu
@@ -33,6 +34,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "statistics": StatisticsConfig,
     "interpretation": InterpretationConfig,
 }
+_MEASURED: Mapping[str, type[BaseModel]] = {"selection": SelectionConfig, "measurement": MeasurementConfig}
 
 
 def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: str, menu: str) -> None:
@@ -107,6 +109,26 @@ def _lifetimes(campaign: Campaign, search: str, dataset: str, file: str) -> None
                     )
 
 
+def _measurement(campaign: Campaign, search: str, dataset: str, file: str) -> None:
+    """The generated mass of a measurement's pseudo-data is a point of its grid, which has others to compare with."""
+    config = campaign.searches[search, dataset]
+    section = validate(MeasurementConfig, config.measurement, file=file, where=f"measurement ({dataset})")
+    if section.hypothesis not in config.hypotheses:
+        raise ConfigError(
+            f"{section.hypothesis!r} is no hypothesis; there are {sorted(config.hypotheses)}",
+            where="measurement.hypothesis",
+            file=file,
+        )
+    masses = [parse_point(p)["mass"] for p in campaign.points(search, dataset, section.hypothesis)]
+    if round(section.reference, 5) not in masses or len(masses) < 2:
+        raise ConfigError(
+            f"the grid has the generated masses {masses} GeV; it needs the reference {section.reference:g} and another "
+            "one, for the bias and its slope",
+            where="measurement.reference",
+            file=file,
+        )
+
+
 def _samples(config: SearchConfig) -> list[str]:
     return [*(h.sample for h in config.hypotheses.values()), *config.backgrounds]
 
@@ -163,7 +185,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
         _detectors(campaign, rates.samples, period, name, f"{where}.samples", file)
     for (search, dataset), config in campaign.searches.items():
         file = str(library.path("searches", search))
-        for section, model in _SECTIONS.items():
+        for section, model in (_SECTIONS if config.kind != "measurement" else _MEASURED).items():
             value = getattr(config, section)
             kind = EllipsesConfig if section == "templates" and value.get("kind") == "ellipses" else model
             validate(kind, value, file=file, where=f"{section} ({dataset})")
@@ -177,6 +199,8 @@ def check_campaign(campaign: Campaign) -> list[str]:
         _masses(campaign, search, dataset, float(beams["sqrts_gev"]["value"]), file)
         _axes(campaign, search, dataset, file)
         _lifetimes(campaign, search, dataset, file)
+        if config.kind == "measurement":
+            _measurement(campaign, search, dataset, file)
         points = sum(len(campaign.points(search, dataset, h)) for h in config.hypotheses)
         done.append(f"search {search}/{dataset}: {points} points, period {config.data.period}, menu {period.menu}")
     return done

@@ -15,6 +15,7 @@ from darkfactory.config.costs import CostsConfig
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.interpretation import InterpretationConfig
+from darkfactory.config.measurement import MeasurementConfig
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import NtupleMapConfig
 from darkfactory.config.period import PeriodsConfig, RatesConfig
@@ -72,6 +73,7 @@ KINDS: Mapping[str, Kind] = {
     "ellipses": Kind("Ellipses", "section `templates` of a search, of kind `ellipses`", TypeAdapter(EllipsesConfig)),
     "statistics": Kind("Statistics", "section `statistics` of a search", TypeAdapter(StatisticsConfig)),
     "interpretation": Kind("Interpretation", "section `interpretation` of a search", TypeAdapter(InterpretationConfig)),
+    "measurement": Kind("Measurement", "section `measurement` of a search", TypeAdapter(MeasurementConfig)),
     "samples": Kind("Samples", "config/samples.yaml", TypeAdapter(dict[str, SampleConfig])),
     "simulate": Kind("Simulation options", "key `simulate` of a sample", TypeAdapter(SimulateOptions)),
     "process": Kind("Process", "config/processes/*.yaml", TypeAdapter(ProcessConfig), extends=True),

@@ -20,7 +20,7 @@ from darkfactory.core.errors import ConfigError
 
 __all__ = ["Campaign", "load_campaign"]
 
-_SECTIONS = ("trigger", "selection", "network", "templates", "statistics", "interpretation")
+_SECTIONS = ("trigger", "selection", "network", "templates", "statistics", "interpretation", "measurement")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ class Campaign:
     combinations: Mapping[str, CombinationConfig] = field(default_factory=dict)
     _known: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
     """Grids and blocks worked out so far."""
+
+    @property
+    def limited(self) -> list[tuple[str, str]]:
+        """Search and dataset of everything that ends in limits."""
+        return [key for key, config in self.searches.items() if config.kind != "measurement"]
+
+    @property
+    def measured(self) -> list[tuple[str, str]]:
+        """Search and dataset of everything that ends in a number with its uncertainty."""
+        return [key for key, config in self.searches.items() if config.kind == "measurement"]
 
     def points(self, search: str, dataset: str, hypothesis: str) -> list[str]:
         """Grid points of a hypothesis inside the dataset's mass range."""
@@ -145,6 +155,7 @@ def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
         backgrounds=file.backgrounds if data.backgrounds is None else data.backgrounds,
         data=data,
         trigger=trigger,
+        kind=file.kind,
         **merged,
     )
 

@@ -86,6 +86,7 @@ class Dataset(StrictModel):
     templates: dict[str, Any] = Field(default_factory=dict)
     statistics: dict[str, Any] = Field(default_factory=dict)
     interpretation: dict[str, Any] = Field(default_factory=dict)
+    measurement: dict[str, Any] = Field(default_factory=dict)
 
 
 class SearchFile(StrictModel):
@@ -107,8 +108,16 @@ class SearchFile(StrictModel):
     templates: dict[str, Any] = Field(default_factory=dict)
     statistics: dict[str, Any] = Field(default_factory=dict)
     interpretation: dict[str, Any] = Field(default_factory=dict)
-    kind: Literal["search", "control"] = "search"
-    """Control samples produce corrections, searches limits."""
+    measurement: dict[str, Any] = Field(default_factory=dict)
+    kind: Literal["search", "control", "measurement"] = "search"
+    """Control samples produce corrections, searches limits, measurements a number with an uncertainty: these have the
+    section ``measurement`` and go from the selection to the stage ``measure``."""
+
+    @model_validator(mode="after")
+    def _sections(self) -> SearchFile:
+        if (self.kind == "measurement") != bool(self.measurement):
+            raise ValueError(f"kind {self.kind}: kind `measurement` has the section `measurement`, others have not")
+        return self
 
 
 class SearchConfig(StrictModel):
@@ -126,3 +135,5 @@ class SearchConfig(StrictModel):
     templates: dict[str, Any]
     statistics: dict[str, Any]
     interpretation: dict[str, Any]
+    measurement: dict[str, Any]
+    kind: Literal["search", "control", "measurement"]

@@ -113,7 +113,7 @@ def _couplings(job: Request, common: Mapping[str, Any]) -> Drawn:
             xlabel=MASS,
             curves=_overlays(job, config, settings.coupling, masses),
             bands=_bands(config, settings.hypothesis, masses),
-            logx=max(masses) / max(min(masses), 1e-9) > 30,
+            logx=min(masses) > 0 and max(masses) / min(masses) > 30,
         )
         wide = "" if width is None else f", width {width:.0%} of the mass"
         yield _tag("coupling", model, f"cl{cl}", width), f"{settings.coupling}, {model}{wide}: {settings.note}", figure
@@ -181,11 +181,12 @@ def _efficiencies(job: Request, common: Mapping[str, Any]) -> Drawn:
         for region in dict.fromkeys(r["region"] for r in family if r["region"]):
             inside = [r for r in family if r["region"] == region]
             curves.append(_by_mass(inside, lambda r: r["resolution"], str(region)))
-    yield (
-        "resolution",
-        "Half width of the central 68 % of the signal's squared mass",
-        quantity_figure(curves, **common, xlabel=MASS, ylabel=r"$\sigma_{68}(M^2)$ [GeV$^2$]", log=True),
-    )
+    if any(curve.mass for curve in curves):
+        yield (
+            "resolution",
+            "Half width of the central 68 % of the signal's squared mass",
+            quantity_figure(curves, **common, xlabel=MASS, ylabel=r"$\sigma_{68}(M^2)$ [GeV$^2$]", log=True),
+        )
     trigger = read_json(job.input("trigger"))
     lines: dict[str, dict[float, float]] = {}
     for family in narrow:
@@ -251,6 +252,14 @@ def _networks(stored: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str
             yield f"network_r{k}", f", {low:g} to {high:g} GeV", network
 
 
+def _axis_of(job: Request, row: Mapping[str, Any]) -> str:
+    """Text of the axis that a point is fitted in."""
+    for r in read_csv(job.input("efficiency")):
+        if (r["hypothesis"], r["point"]) == (row["hypothesis"], row["point"]) and r["region"]:
+            return str(read_json(job.input("model"))["binning"][r["region"]]["label"])
+    return "squared mass [GeV$^2$]"
+
+
 def _pulls(job: Request, common: Mapping[str, Any]) -> Drawn:
     scan = read_json(job.input("scan"))
     largest = scan.get("largest")
@@ -265,7 +274,7 @@ def _pulls(job: Request, common: Mapping[str, Any]) -> Drawn:
                 fit["observed"],
                 {"background (fit)": fit["background"], "signal (best fit)": signal},
                 **common,
-                xlabel="squared mass [GeV$^2$]",
+                xlabel=_axis_of(job, largest),
                 log=False,
             ),
         )

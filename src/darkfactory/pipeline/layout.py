@@ -34,6 +34,8 @@ PATTERNS: Mapping[str, str] = {
     "couplings": _ANALYSIS + "/couplings.csv",
     "figures": _ANALYSIS + "/figures/index.json",
     "diagnostics": _ANALYSIS + "/diagnostics/index.json",
+    "measurement": _ANALYSIS + "/measurement.json",
+    "measurement_figures": _ANALYSIS + "/measurement/index.json",
     "combined_couplings": _COMBINATION + "/couplings.csv",
     "combined_workspaces": _COMBINATION + "/workspaces.json",
     "combination": _COMBINATION + "/index.json",

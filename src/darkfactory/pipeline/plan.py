@@ -341,6 +341,11 @@ class Planner:
             "luminosity_uncertainty": config.data.luminosity_uncertainty.model_dump(mode="json"),
         }
 
+    def measure(self, w: Wildcards) -> dict[str, Any]:
+        """The number that a measurement gives."""
+        config = self._search(w)
+        return self._analysis(w) | {"measurement": config.measurement, "grid": self.grid(w), "data": "pseudo"}
+
     def diagnostics(self, w: Wildcards) -> dict[str, Any]:
         """A closer look at a few fits of a dataset."""
         return self._analysis(w) | {
@@ -449,6 +454,16 @@ class Planner:
                     "reference": c.data.reference,
                 }
                 for (s, d), c in self.campaign.searches.items()
+                if c.kind != "measurement"
+            ],
+            "measurements": [
+                {
+                    "search": s,
+                    "dataset": d,
+                    "luminosity_fb": self.campaign.searches[s, d].data.luminosity,
+                    "reference": self.campaign.searches[s, d].data.reference,
+                }
+                for s, d in self.campaign.measured
             ],
             "combinations": {n: c.title for n, c in self.campaign.combinations.items()},
             "assumed": {name: rows for name, rows in assumed.items() if rows},

@@ -99,6 +99,35 @@ def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     )
 
 
+def _measurement(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
+    """A number with its uncertainty."""
+    base = job.output("manifest").parent / entry["search"] / entry["dataset"]
+    stored = read_json(base / "measurement.json")
+    figures = [
+        FigureEntry(os.path.relpath(base / "measurement" / f["file"], folder), f["caption"])
+        for f in read_json(base / "measurement" / "index.json")["figures"]
+    ]
+    toys = stored["toys"]
+    notes = [
+        f"Data: {DATA_LABELS[stored['data']]}, simulated events of {stored['data_luminosity_fb']:.3g} /fb; nothing "
+        f"here is a measurement. Generated {1e3 * stored['generated']:.2f} MeV, found {1e3 * stored['measured']:.2f} "
+        f"+- {stored['error_mev']:.2f} MeV (statistics of these events, of calibration and control samples).",
+        f"With {entry['luminosity_fb']:g} /fb the statistical error would be {toys['error_mev']:.3f} MeV; pulls of "
+        f"{toys['converged']} pseudo-experiments: mean {toys['pull_mean']:.2f}, width {toys['pull_width']:.2f}. "
+        f"Systematic error: {stored['systematic_mev']:.3f} MeV.",
+    ]
+    if entry["reference"]:
+        notes.append(f"Setting of {entry['reference']}.")
+    tables: dict[str, Sequence[Row]] = {
+        "Systematic errors": [
+            {"error": r["name"], "size [MeV]": r["mev"], "source": r["source"]} for r in stored["systematics"]
+        ],
+        "Corrections": [{"correction": name, **c} for name, c in stored["corrections"].items()],
+    }
+    name = f"{entry['search']}-{entry['dataset']}"
+    return Section(name, f"{entry['search']} / {entry['dataset']}", notes, figures, tables)
+
+
 def _combination(path: Path, folder: Path) -> Section:
     """Searches of one model together."""
     stored = read_json(path)
@@ -165,6 +194,7 @@ def finish(request: Mapping[str, Any]) -> None:
     folder = page.parent
     folder.mkdir(parents=True, exist_ok=True)
     sections = [_dataset(job, entry, folder) for entry in job.spec["searches"]]
+    sections += [_measurement(job, entry, folder) for entry in job.spec["measurements"]]
     sections += _comparisons(job, folder)
     sections += [_combination(path, folder) for path in job.input_list("combinations")]
     sections += [_rates(path, folder) for path in job.input_list("rates")]
@@ -187,6 +217,9 @@ def finish(request: Mapping[str, Any]) -> None:
         base = job.output("manifest").parent / entry["search"] / entry["dataset"]
         for name in ("limits.csv", "couplings.csv", "scan.json", "cutflow.json", "efficiency.csv"):
             results[f"{entry['search']}/{entry['dataset']}/{name}"] = _digest(base / name)
+    for entry in job.spec["measurements"]:
+        base = job.output("manifest").parent / entry["search"] / entry["dataset"]
+        results[f"{entry['search']}/{entry['dataset']}/measurement.json"] = _digest(base / "measurement.json")
     write_json(job.output("manifest"), {"results": results, "provenance": made})
 
 

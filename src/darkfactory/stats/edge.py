@@ -16,8 +16,15 @@ __all__ = ["EdgeFit", "edge_shape", "fit_edges"]
 Array = NDArray[np.float64]
 
 _STEPS = 200
-_TOLERANCE = 1e-9
-_SMALLEST = 1e-6
+# the edge is then within half a per cent of its error of the best place
+_DISTANCE = 1e-5
+# few events: steps of the expected information may circle around the best place
+_SLACK = 1e-3
+# relative distance at which a parameter counts as being at its bound
+_NEAR = 1e-3
+_SMALLEST, _LARGE = 1e-6, 1e12
+# 1 - P3 arctan stays positive up to 2 / pi
+_HEIGHT = (0.02, 0.6366)
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,30 @@ def _start(counts: Array, m: Array, free: NDArray[np.bool_], at: float) -> Array
     return np.where(free, start, 0.0)
 
 
+def _scores(
+    counts: Array, m: Array, value: Array, free: NDArray[np.bool_], low: Array, high: Array
+) -> tuple[Array, Array]:
+    """Gradient and expected information; parameters that are held, or pushed against a bound, have none and one."""
+    expected, slopes = _derivatives(m, value)
+    gradient = np.einsum("nb,nbk->nk", (counts - expected) / expected, slopes)
+    at_low, at_high = value <= low + _NEAR * np.abs(low), value >= high - _NEAR * np.abs(high)
+    used = free & ~(at_low & (gradient < 0)) & ~(at_high & (gradient > 0))
+    slopes = slopes * used[:, None, :]
+    information = np.einsum("nbk,nb,nbl->nkl", slopes, 1 / expected, slopes)
+    return gradient * used, information + np.eye(6) * ~used[:, None, :]
+
+
+def _solve(information: Array, gradient: Array, damping: Array) -> Array:
+    """Steps for relative damping; in units of each parameter's own information, since their sizes differ widely."""
+    scale = np.sqrt(np.maximum(np.einsum("nkk->nk", information), 1e-300))
+    unit = information / (scale[:, :, None] * scale[:, None, :]) + damping[:, None, None] * np.eye(6)
+    return np.asarray(np.linalg.solve(unit, (gradient / scale)[..., None])[..., 0] / scale)
+
+
 def fit_edges(counts: Array, edges: Array, *, start: float, quadratic: bool = True) -> EdgeFit:
     """Largest Poisson likelihood of each spectrum, by damped scoring steps.
+
+    The width of the edge is between one bin and a fifth of the range.
 
     Args:
         counts: (n, bins); of weighted events, divided by their mean weight.
@@ -113,38 +142,33 @@ def fit_edges(counts: Array, edges: Array, *, start: float, quadratic: bool = Tr
         0.11 MeV
     """
     m = 0.5 * (edges[1:] + edges[:-1])
+    bin_width, span = edges[1] - edges[0], edges[-1] - edges[0]
     free = np.array([True, True, True, True, True, quadratic])
+    # few events like a step between two bins: the width stays above one bin, the height that of an edge
+    low = np.array([_SMALLEST, m[0], bin_width, _HEIGHT[0], -_LARGE, -_LARGE])
+    high = np.array([_LARGE, m[-1], 0.2 * span, _HEIGHT[1], _LARGE, _LARGE])
     value = _start(counts, m, free, start)
     best = _deviance(counts, edge_shape(m, value))
     damping, converged = np.full(len(counts), 1e-3), np.zeros(len(counts), dtype=bool)
-    identity = np.diag(np.where(free, 0.0, 1.0))
     for _ in range(_STEPS):
         open_ = np.flatnonzero(~converged)
         if not len(open_):
             break
-        expected, slopes = _derivatives(m, value[open_])
-        slopes = slopes * free
-        residual = (counts[open_] - expected) / expected
-        gradient = np.einsum("nb,nbk->nk", residual, slopes)
-        information = np.einsum("nbk,nb,nbl->nkl", slopes, 1 / expected, slopes) + identity
-        diagonal = np.einsum("nkk->nk", information)
-        damped = information + np.einsum("n,nk,kl->nkl", damping[open_], diagonal, np.eye(6))
-        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
-        trial = value[open_] + step
-        # an edge of no width has no derivative; the width keeps its sign
-        trial[:, 2] = np.maximum(trial[:, 2], 0.2 * value[open_, 2])
+        gradient, information = _scores(counts[open_], m, value[open_], free, low, high)
+        # expected distance to the minimum, in units of the log-likelihood
+        newton = _solve(information, gradient, np.full(len(open_), 1e-10))
+        converged[open_] = 0.5 * np.einsum("nk,nk->n", gradient, newton) < _DISTANCE
+        step = _solve(information, gradient, damping[open_])
+        trial = np.clip(value[open_] + step, low, high)
         new = _deviance(counts[open_], edge_shape(m, trial))
         # within rounding counts as better: at the minimum nothing else is left
         better = new <= best[open_] + 1e-10 * (1 + np.abs(best[open_]))
-        gain = np.where(better, best[open_] - new, np.inf)
         rows = open_[better]
         value[rows], best[rows] = trial[better], new[better]
-        # a step that gains nothing, neither forced small by the damping, ends the fit
-        converged[open_] = better & (gain < _TOLERANCE * (1 + new)) & (damping[open_] < 1)
         damping[open_] = np.where(better, 0.1 * damping[open_], np.minimum(10 * damping[open_], 1e8))
-    expected, slopes = _derivatives(m, value)
-    slopes = slopes * free
-    information = np.einsum("nbk,nb,nbl->nkl", slopes, 1 / expected, slopes) + identity
-    covariance = np.linalg.inv(information)
-    covariance[:, ~free, :] = covariance[:, :, ~free] = 0.0
+    gradient, information = _scores(counts, m, value, free, low, high)
+    last = np.einsum("nk,nk->n", gradient, _solve(information, gradient, np.full(len(counts), 1e-10)))
+    converged |= 0.5 * last < _SLACK
+    used = np.einsum("nkk->nk", information) != 1.0
+    covariance = np.linalg.pinv(information, hermitian=True) * used[:, :, None] * used[:, None, :]
     return EdgeFit(value, covariance, best, converged)
