@@ -17,7 +17,8 @@ STAGE_OF: Mapping[str, str] = {
     "trigger": "model", "efficiency": "model", "model": "model", "observed": "model", "workspace": "workspace",
     "limits": "limits", "limits_csv": "scan", "scan": "scan", "couplings": "interpret", "figures": "figures",
     "diagnostics": "diagnostics", "combined_couplings": "combine", "combined_workspaces": "combine",
-    "combination": "combine", "report": "report", "manifest": "report",
+    "combination": "combine", "measurement": "measure", "measurement_figures": "measure",
+    "report": "report", "manifest": "report",
 }  # fmt: skip
 """Name of an output to the stage that makes it; external samples have ``ingest`` in place of ``simulate``."""
 
@@ -116,6 +117,9 @@ def _analysis_jobs(plan: Planner) -> Iterator[Job]:
             names = (*plan.selected_signals(w, "preselected"), *plan.selected_backgrounds(w, "preselected"))
             yield Job("network", w, at["network"], names)
         signals, backgrounds = plan.selected_signals(w, "selected"), plan.selected_backgrounds(w, "selected")
+        if (search, dataset) in plan.campaign.measured:
+            yield Job("measure", w, plan.analysis_path("measurement", w), (*signals, *backgrounds))
+            continue
         yield Job("model", w, at["model"], (*signals, *backgrounds))
         limits, workspaces = [], []
         for block in plan.limit_blocks(w):
@@ -140,7 +144,7 @@ def jobs_of(plan: Planner) -> list[Job]:
         w = {"combination": name}
         paths = tuple(plan.combination_paths(w, "limits"))
         found.append(Job("combine", w, path("combined_couplings", campaign=plan.name, combination=name), paths))
-    last = tuple(j.output for j in found if j.stage in ("figures", "diagnostics", "rates", "combine"))
+    last = tuple(j.output for j in found if j.stage in ("figures", "diagnostics", "measure", "rates", "combine"))
     return [*found, Job("report", {}, path("report", campaign=plan.name), last)]
 
 
