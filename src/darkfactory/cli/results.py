@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
 from darkfactory.cli.run import snakemake
@@ -13,6 +12,7 @@ from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.resolve import Campaign
 from darkfactory.core.errors import UserError
 from darkfactory.core.files import read_json
+from darkfactory.interpret.comparison import compare_rows, ratio_summary
 from darkfactory.pipeline.layout import path
 from darkfactory.store.tables import read_csv, read_reference
 
@@ -109,26 +109,6 @@ def compare(
     found = compare_rows(rows, published)
     click.echo(f"{notes.get('paper', reference)}, {notes.get('CL', '')} {notes.get('type', '')}")
     click.echo(table(found))
-    ratios = np.array([r["expected/published"] for r in found])
-    if ratios.size:
-        within = float(np.mean((ratios > 0.5) & (ratios < 2.0)))
-        click.echo(f"median ratio {np.median(ratios):.3f}; {within:.0%} of {ratios.size} points within a factor 2")
-
-
-def compare_rows(rows: list[dict[str, object]], published: list[dict[str, object]]) -> list[dict[str, float]]:
-    """Rows of mass, ours, published and their ratio, inside the published range."""
-    ordered = sorted(published, key=lambda r: float(str(r["mass_GeV"])))
-    usable = [r for r in ordered if float(str(r["mass_GeV"])) > 0]
-    mass = np.log([float(str(r["mass_GeV"])) for r in usable])
-    value = np.log([float(str(r["limit"])) for r in usable])
-    result = []
-    for row in rows:
-        if row["expected"] is None:
-            continue
-        m = float(str(row["mass_gev"]))
-        if not np.exp(mass[0]) * (1 - 1e-9) <= m <= np.exp(mass[-1]) * (1 + 1e-9):
-            continue
-        theirs = float(np.exp(np.interp(np.log(m), mass, value)))
-        ours = float(str(row["expected"]))
-        result.append({"mass_gev": m, "expected": ours, "published": theirs, "expected/published": ours / theirs})
-    return result
+    if summary := ratio_summary(found):
+        median, within = summary
+        click.echo(f"median ratio {median:.3f}; {within:.0%} of {len(found)} points within a factor 2")

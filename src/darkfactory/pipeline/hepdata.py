@@ -37,9 +37,7 @@ def dataset_tables(base: Path, about: Mapping[str, Any]) -> list[HepdataTable]:
     """
     said = {**about, "data": DATA_LABELS[about["data"]]}
     tables = limit_tables(read_csv(base / "limits.csv"), said)
-    couplings = (base / "couplings.csv").read_text().splitlines()[1:]
-    if couplings:
-        tables += coupling_tables(read_csv(base / "couplings.csv"), said)
+    tables += coupling_tables(read_csv(base / "couplings.csv"), said)
     return tables + efficiency_tables(read_csv(base / "efficiency.csv"), said)
 
 

@@ -452,6 +452,7 @@ class Planner:
                     "title": c.title,
                     "luminosity_fb": c.data.luminosity,
                     "reference": c.data.reference,
+                    "reference_csv": c.data.reference_csv,
                 }
                 for (s, d), c in self.campaign.searches.items()
                 if c.kind != "measurement"
@@ -466,6 +467,7 @@ class Planner:
                 for s, d in self.campaign.measured
             ],
             "combinations": {n: c.title for n, c in self.campaign.combinations.items()},
+            "references": config.references,
             "assumed": {name: rows for name, rows in assumed.items() if rows},
         }
 

@@ -11,9 +11,10 @@ from typing import Any
 from darkfactory.core.files import atomic_path, read_json, write_json, write_text
 from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.datasets import compare_section
+from darkfactory.pipeline.landing import landing_section
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.report.page import FigureEntry, Section, render_page
+from darkfactory.report.page import FigureEntry, Link, Section, render_page
 from darkfactory.report.spectra import bars_figure
 from darkfactory.report.style import DATA_LABELS, style
 from darkfactory.store.tables import read_csv
@@ -22,14 +23,17 @@ __all__ = ["finish", "run"]
 
 Row = Mapping[str, Any]
 
+# a longer table is a file, not a page
+_LONGEST_TABLE = 200
+
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _coupling_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    keep = ("model", "point", "expected", "observed", "cl", "method", "status")
-    return [{k: r[k] for k in keep} for r in rows]
+    keep = ("model", "point", "expected", "observed", "lower", "upper", "cl", "method", "status")
+    return [{k: r[k] for k in keep} for r in rows[:_LONGEST_TABLE]]
 
 
 def _background_table(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -85,13 +89,20 @@ def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     ]
     if entry["reference"]:
         notes.append(f"Setting of {entry['reference']}.")
+    numbers = [
+        {"file": Link(name, os.path.relpath(base / name, folder))}
+        for name in ("limits.csv", "couplings.csv", "efficiency.csv", "scan.json", "cutflow.json", "trigger.json")
+    ]
     tables: dict[str, Sequence[Row]] = {
+        "Numbers": numbers,
         "Backgrounds": _background_table(read_json(base / "cutflow.json")),
         "Scan": [{k: v for k, v in scan.items() if not isinstance(v, dict | list)}],
         "Diagnostics": _diagnostics_table(close),
     }
     if couplings := read_csv(base / "couplings.csv"):
         tables["Couplings"] = _coupling_table(couplings)
+        if len(couplings) > _LONGEST_TABLE:
+            notes.append(f"The page shows {_LONGEST_TABLE} of {len(couplings)} rows of couplings.csv.")
     else:
         notes.append("No model is interpreted: the limits are on what the search counts.")
     return Section(
@@ -193,7 +204,9 @@ def finish(request: Mapping[str, Any]) -> None:
     page = job.output("report")
     folder = page.parent
     folder.mkdir(parents=True, exist_ok=True)
-    sections = [_dataset(job, entry, folder) for entry in job.spec["searches"]]
+    base, references = job.output("manifest").parent, Path(job.spec["references"])
+    sections = [landing_section(base, job.spec["searches"], references, DATA_LABELS[job.spec["data"]])]
+    sections += [_dataset(job, entry, folder) for entry in job.spec["searches"]]
     sections += [_measurement(job, entry, folder) for entry in job.spec["measurements"]]
     sections += _comparisons(job, folder)
     sections += [_combination(path, folder) for path in job.input_list("combinations")]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FigureEntry", "Section", "render_page"]
+__all__ = ["FigureEntry", "Link", "Section", "render_page"]
 
 _CSS = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:0 auto;padding:1.5rem;color:#1d2731}
@@ -19,6 +19,10 @@ table{border-collapse:collapse;font-size:.85rem;margin:.5rem 0}td,th{border:1px 
 text-align:left;vertical-align:top}th{background:#f3f5f7}.note{background:#fff7e6;border-left:4px solid #d08c2f;
 padding:.4rem .8rem;margin:.5rem 0}.assumed{color:#a94f4f}code{background:#f3f5f7;padding:0 .2rem}
 .wide{overflow-x:auto}
+@media(prefers-color-scheme:dark){body{background:#14191f;color:#d7dee6}h2{border-color:#39424c}a{color:#7fb2e5}
+figure{border-color:#333c46}figure img{background:#fff}figcaption{color:#a9b4bf}td,th{border-color:#39424c}
+th,code{background:#1e252d}.note{background:#2c2618;border-color:#d08c2f}.assumed{color:#e08a8a}}
+@media print{nav{display:none}figure,tr{break-inside:avoid}body{max-width:none;padding:0}}
 """
 
 
@@ -28,6 +32,14 @@ class FigureEntry:
 
     path: str
     caption: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell of a table that leads to a section or a file beside the page."""
+
+    text: str
+    target: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,8 @@ def _cell(value: Any) -> str:
         return "&ndash;"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Link):
+        return f'<a href="{html.escape(value.target)}">{html.escape(value.text)}</a>'
     return html.escape(str(value))
 
 

@@ -1,0 +1,81 @@
+"""The first table of the report page: every dataset in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from darkfactory.core.files import read_json
+from darkfactory.interpret.comparison import compare_rows, ratio_summary
+from darkfactory.report.page import Link, Section
+from darkfactory.store.tables import read_csv, read_reference
+
+__all__ = ["landing_row", "landing_section"]
+
+Row = Mapping[str, Any]
+
+
+def _best(rows: Sequence[Row]) -> dict[str, Any]:
+    """Where the first model's expected limit is lowest, at the first confidence level."""
+    good = [r for r in rows if r["status"] == "ok" and r.get("expected") is not None]
+    own = [r for r in good if (r.get("model"), r["cl"]) == (good[0].get("model"), good[0]["cl"])]
+    if not own:
+        return {"limit on": None, "best expected": None, "at [GeV]": None}
+    best = min(own, key=lambda r: float(r["expected"]))
+    what = f"{best['quantity'].replace('_', ' ')} [{best['unit']}]" if best["unit"] else best["quantity"]
+    return {"limit on": f"{what}, {best['cl']:.0%} CL", "best expected": best["expected"], "at [GeV]": best["mass_gev"]}
+
+
+def _compared(rows: Sequence[Row], entry: Mapping[str, Any], references: Path) -> dict[str, Any]:
+    """Median of expected over published limits, where the published table is at hand."""
+    file = references / entry["reference_csv"] if entry["reference_csv"] else None
+    if file is None or not file.exists() or not rows:
+        return {"expected / published": None}
+    own = [r for r in rows if r.get("model") == rows[0].get("model")]
+    summary = ratio_summary(compare_rows(own, read_reference(file)[1]))
+    if summary is None:
+        return {"expected / published": None}
+    return {"expected / published": f"{summary[0]:.3g} (median), {summary[1]:.0%} within 2"}
+
+
+def landing_row(base: Path, entry: Mapping[str, Any], references: Path) -> dict[str, Any]:
+    """One dataset: points, status, best limit, comparison, largest excess.
+
+    Args:
+        base: folder of the dataset's results.
+        entry: ``search``, ``dataset``, ``title``, ``luminosity_fb``, ``reference_csv``.
+        references: folder of published tables.
+    """
+    limits, scan = read_csv(base / "limits.csv"), read_json(base / "scan.json")
+    couplings = read_csv(base / "couplings.csv")
+    good = sum(r["status"] == "ok" for r in limits)
+    largest = scan.get("largest") or {}
+    return {
+        "search": Link(entry["title"], f"#{entry['search']}-{entry['dataset']}"),
+        "dataset": entry["dataset"],
+        "luminosity [/fb]": entry["luminosity_fb"],
+        "points": scan["points"],
+        "limits": f"{good} of {len(limits)} ok",
+        **_best(couplings or limits),
+        **_compared(couplings, entry, references),
+        "largest local z": largest.get("z_local"),
+        "global p": largest.get("p_global"),
+        "numbers": Link("limits.csv", f"../{entry['search']}/{entry['dataset']}/limits.csv"),
+    }
+
+
+def landing_section(base: Path, entries: Sequence[Mapping[str, Any]], references: Path, said: str) -> Section:
+    """The table of all datasets.
+
+    Args:
+        base: folder of the campaign's results.
+        entries: of the report's request.
+        references: folder of published tables.
+        said: what stands for data.
+    """
+    rows = [landing_row(base / e["search"] / e["dataset"], e, references) for e in entries]
+    note = (
+        f"Data: {said}. Where a limit is two-sided, see the search's section. Largest excesses are those of the scans."
+    )
+    return Section("summary", "Summary", [note], (), {"Searches": rows})
