@@ -55,7 +55,7 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
     spec = job.spec
     config = validate(StatisticsConfig, spec["statistics"], where="statistics")
     stored = read_json(job.input("workspace"))
-    points, sigma = stored["points"], stored["sigma_fb"]
+    points = stored["points"]
     inputs, empty = [], []
     for key in keys:
         w = points[key]
@@ -69,7 +69,8 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
                 w["hypothesis"],
                 w["axes"],
                 w["spec"],
-                scale=w["scale"] / (sigma[key] if meaning["quantity"] == "branching_fraction" else 1.0),
+                # a branching fraction is in units of the sample's own rate
+                scale=w["scale"] / (stored["sigma_fb"][key] if meaning["quantity"] == "branching_fraction" else 1.0),
                 quantity=meaning["quantity"],
                 unit=meaning["unit"],
                 data=w["data"],
