@@ -19,11 +19,12 @@ from darkfactory.config.search import SearchConfig
 from darkfactory.config.selection import BeamErrors, TrackErrors
 from darkfactory.core.digest import code_digest
 from darkfactory.core.errors import ConfigError
+from darkfactory.pipeline.assumptions import tagged
 from darkfactory.pipeline.layout import path
 from darkfactory.pipeline.request import MAX_FAILED
 from darkfactory.store.sources import list_files
 
-__all__ = ["Planner", "stage_code", "tagged", "with_errors"]
+__all__ = ["Planner", "stage_code", "with_errors"]
 
 Wildcards = Mapping[str, str]
 
@@ -55,25 +56,6 @@ def stage_code(stage: str) -> str:
         True
     """
     return code_digest(f"darkfactory.pipeline.{stage}")
-
-
-def tagged(value: Any, source: str, where: str = "") -> list[dict[str, Any]]:
-    """All numbers of a source inside a configuration, with their paths.
-
-    Example:
-        >>> tagged({"a": {"eff": {"value": 0.9, "source": "assumed"}}}, "assumed")
-        [{'where': 'a.eff', 'value': 0.9, 'source': 'assumed', 'note': ''}]
-    """
-    found: list[dict[str, Any]] = []
-    if isinstance(value, Mapping):
-        if value.get("source") == source and "value" in value:
-            return [{"where": where, "value": value["value"], "source": source, "note": value.get("note", "")}]
-        for key, inner in value.items():
-            found += tagged(inner, source, f"{where}.{key}" if where else str(key))
-    elif isinstance(value, list | tuple):
-        for i, inner in enumerate(value):
-            found += tagged(inner, source, f"{where}[{i}]")
-    return found
 
 
 class Planner:
