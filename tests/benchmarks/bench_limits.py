@@ -1,9 +1,10 @@
 """Limit sets (observed and five expected) per second and core: plain pyhf, cabinetry, pyhf with our optimiser, engine.
 
-Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_limits.py [--windows N] [--stock N] [--all]``. One run, CPU
-time, medians. ``loop`` is the CPU time of a fixed Python loop taken beside each measurement: on a shared machine it
-says what a second was worth. Differences are relative to the NumPy engine, the largest of all six limits. cabinetry
-takes part where it is installed; what takes minutes for one window only with ``--all``.
+Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_limits.py --all`` (five to six minutes on a quiet machine; two
+without ``--all``, which adds one window of B in plain pyhf; ``--everything`` adds Minuit and cabinetry there, many
+minutes). One run, CPU time, medians over windows. ``loop`` is the CPU time of a fixed Python loop taken beside each
+measurement: on a shared machine it says what a second was worth. Differences are relative to the NumPy engine, the
+largest of all six limits. cabinetry takes part where it is installed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ KINDS: dict[str, Callable[[int], dict]] = {
     "C plane, 20 x 10 bins": plane_window,
     "D counting": lambda s: counting_window(20 + s % 20, 30.0, 0.1, signal=5.0, signal_error=0.05),
 }
-SLOW = {"B": ("pyhf numpy+scipy", "pyhf numpy+minuit", "cabinetry")}
+# what takes minutes for one window, and the option that it needs
+SLOW = {("B", "pyhf numpy+scipy"): 1, ("B", "pyhf numpy+minuit"): 2, ("B", "cabinetry"): 2}
 Limits = list[float]
 
 
@@ -99,7 +101,7 @@ def measure(run: Callable[[], Any], rounds: int) -> tuple[Any, float, float]:
     return result, float(np.median(times)), float(np.median(loops))
 
 
-def kind(name: str, make: Callable[[int], dict], windows: int, stock: int, everything: bool) -> None:
+def kind(name: str, make: Callable[[int], dict], windows: int, stock: int, depth: int) -> None:
     """All approaches on one kind of window."""
     specs = [make(s) for s in range(windows)]
     rows: list[tuple[str, float, float, float, str]] = []
@@ -132,7 +134,7 @@ def kind(name: str, make: Callable[[int], dict], windows: int, stock: int, every
     if importlib.util.find_spec("cabinetry"):
         single["cabinetry"] = cabinetry_limit
     for label, run in single.items():
-        if label in SLOW.get(name[0], ()) and not everything:
+        if SLOW.get((name[0], label), 0) > depth:
             continue
         ours = label.startswith("pyhf with ours")
         count = max(stock, 8) if ours else stock
@@ -189,13 +191,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--windows", type=int, default=512)
     parser.add_argument("--stock", type=int, default=3, help="windows of the slow approaches")
-    parser.add_argument("--all", action="store_true", help="minutes for single windows of B too")
+    parser.add_argument("--all", action="store_true", help="a window of B in plain pyhf too")
+    parser.add_argument("--everything", action="store_true", help="and with Minuit and by cabinetry: many minutes")
     parser.add_argument("--kinds", default="ABCD")
     arguments = parser.parse_args()
     print(f"{'kind':30s} {'approach':22s} {'sets/s':>10s} {'ratio':>10s} {'worst':>10s} {'loop/s':>7s}")
     for name, make in KINDS.items():
         if name[0] in arguments.kinds:
-            kind(name, make, arguments.windows, 1 if name[0] == "B" else arguments.stock, arguments.all)
+            depth = 2 if arguments.everything else int(arguments.all)
+            kind(name, make, arguments.windows, 1 if name[0] == "B" else arguments.stock, depth)
             certificates(name, make)
 
 

@@ -1,7 +1,8 @@
 """A scan of thousands of windows at two levels with bands and p0, its certificates, and toys of whole scans.
 
-Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_scan.py [--windows N] [--certificates N] [--toys N]``. CPU time
-of one core, and what 9000 windows (and 1000 scans of them) need on two; ``loop`` as in ``bench_limits.py``.
+Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_scan.py`` (three to five minutes on a quiet machine; less with
+``--windows 1500``). Medians of ``--repeats`` runs, CPU time of one core, and what 9000 windows (and 1000 scans of them)
+need on two; ``loop`` as in ``bench_limits.py``.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ def loop() -> float:
     return time.process_time() - start
 
 
-def timed(label: str, count: int, wanted: int, run: Callable[[], Any]) -> Any:
-    """Run once; print CPU seconds and those of the whole job on all cores."""
-    before = loop()
-    start = time.process_time()
-    result = run()
-    seconds = time.process_time() - start
-    whole = seconds * wanted / count / CORES
-    print(f"{label:44s} {seconds:8.2f} s for {count}, {whole:7.1f} s for {wanted} on {CORES} cores, "
-          f"loop {before:.3f} {loop():.3f}", flush=True)  # fmt: skip
+def timed(label: str, count: int, wanted: int, run: Callable[[], Any], repeats: int) -> Any:
+    """Run several times; print the median of the CPU seconds and those of the whole job on all cores."""
+    seconds, loops = [], []
+    result = None
+    for _ in range(repeats):
+        start = time.process_time()
+        result = run()
+        seconds.append(time.process_time() - start)
+        loops.append(loop())
+    median = float(np.median(seconds))
+    whole = median * wanted / count / CORES
+    print(f"{label:28s} {median:8.2f} s for {count:6d} ({min(seconds):.2f} to {max(seconds):.2f}, {repeats} runs), "
+          f"{whole:7.1f} s for {wanted} on {CORES} cores, loop {float(np.median(loops)):.3f}", flush=True)  # fmt: skip
     return result
 
 
@@ -55,12 +60,13 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=WINDOWS)
     parser.add_argument("--certificates", type=int, default=40)
     parser.add_argument("--toys", type=int, default=SPECTRA)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--toy-windows", type=int, default=30)
     arguments = parser.parse_args()
-    n = arguments.windows
-    specs = timed("templates", n, WINDOWS, lambda: [bump_window(s, injected=float(s % 3)) for s in range(n)])
-    specs = timed("JSON out and in", n, WINDOWS, lambda: json.loads(json.dumps(specs)))
-    ((group,), _) = timed("JSON to arrays", n, WINDOWS, lambda: compile_workspaces(specs))
+    n, repeats = arguments.windows, arguments.repeats
+    specs = timed("templates", n, WINDOWS, lambda: [bump_window(s, injected=float(s % 3)) for s in range(n)], 1)
+    specs = timed("JSON out and in", n, WINDOWS, lambda: json.loads(json.dumps(specs)), 1)
+    ((group,), _) = timed("JSON to arrays", n, WINDOWS, lambda: compile_workspaces(specs), 1)
     backends: list[Backend] = ["numpy", "numba"] if importlib.util.find_spec("numba") else ["numpy"]
 
     def limits(backend: Backend) -> list[Any]:
@@ -86,16 +92,18 @@ def main() -> None:
     bins = [[np.arange(i, i + 50)] for i in range(arguments.toy_windows)]
     for backend in backends:
         asymptotic_limits(group.batch.take(np.arange(2)), LEVELS, backend=backend)
-        results = timed(f"limits and p0, {backend}", n, WINDOWS, lambda b=backend: limits(b))
+        results = timed(f"limits and p0, {backend}", n, WINDOWS, lambda b=backend: limits(b), repeats)
         print("   status:", Counter(s for r in results for row in r.status for s in row))
         many = arguments.certificates
-        passed = timed(f"certificates, {backend}", many, WINDOWS, lambda b=backend, r=results: certificates(b, r))
+        passed = timed(
+            f"certificates, {backend}", many, WINDOWS, lambda b=backend, r=results: certificates(b, r), repeats
+        )
         print("   passed:", dict(passed))
         count, wanted = arguments.toys * arguments.toy_windows, SPECTRA * WINDOWS
         windows = [specs[0]] * arguments.toy_windows
         timed(
             f"toys of scans, {backend}", count, wanted,
-            lambda b=backend, w=windows: scan_toys(w, bins, spectrum, arguments.toys, seed=1, backend=b),
+            lambda b=backend, w=windows: scan_toys(w, bins, spectrum, arguments.toys, seed=1, backend=b), repeats,
         )  # fmt: skip
 
 

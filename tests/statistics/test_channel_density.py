@@ -42,6 +42,30 @@ def test_one_channel_is_taken_whole() -> None:
     assert isinstance(density_of(one), WholeDensity)
 
 
+def test_channels_that_are_no_models_are_taken_whole() -> None:
+    """A channel without parameters, and per-bin factors that two channels share."""
+    poi = {"name": "mu", "type": "normfactor", "data": None}
+    mc = {"name": "mc", "type": "staterror", "data": [1.0]}
+
+    def built(first: list[dict], second: list[dict]) -> pyhf.Model:
+        channels = [
+            {"name": name, "samples": [{"name": "s", "data": [5.0], "modifiers": modifiers}]}
+            for name, modifiers in (("a", first), ("b", second))
+        ]
+        return pyhf.Model({"channels": channels}, poi_name="mu")
+
+    assert isinstance(density_of(built([poi], [poi])), ChannelDensity)
+    for model in (built([poi], []), built([poi, mc], [mc])):
+        density = density_of(model)
+        assert isinstance(density, WholeDensity)
+        pars = np.array(model.config.suggested_init())
+        data = np.array([5.0, 6.0, *model.config.auxdata])
+        centre, up, _ = density.along(pars, data, pars + 0.1, pars - 0.1)
+        assert centre == pytest.approx(float(model.logpdf(pars, data)[0]))
+        assert up[0] != centre
+        assert density.values(np.stack([pars, pars]), np.stack([data, data])) == pytest.approx([float(centre)] * 2)
+
+
 def test_channels_that_do_not_add_up_are_refused(model: pyhf.Model) -> None:
     density = ChannelDensity(model)
     density.channels.pop()

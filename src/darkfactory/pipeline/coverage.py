@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scipy.optimize import brentq
+
 from darkfactory.config.load import validate
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.files import atomic_path, write_json
@@ -19,15 +21,18 @@ from darkfactory.store.tables import write_csv
 
 __all__ = ["coverage_map_rows", "map_entry", "save_map"]
 
+# a threshold of the configuration counts as reached
+_JUST_ABOVE = 1e-6
+
 
 def _workspace(settings: Mapping[str, Any], background: float) -> dict[str, Any]:
     if settings["shape"] == "counting":
         return counting_window(
             round(background), background, settings["background_error"], signal_error=settings["signal_error"]
         )
-    # the spectrum whose signal region expects the background asked for
-    share = effective_background(bump_window(1, events=1000.0)) / 1000.0
-    return bump_window(1, events=background / share)
+    # the spectrum that is worth the background asked for; it grows with the events, not in proportion
+    events = brentq(lambda n: effective_background(bump_window(1, events=n)) - background, 0.1, 1e4 * (1 + background))
+    return bump_window(1, events=float(events) * (1 + _JUST_ABOVE))
 
 
 def map_entry(settings: Mapping[str, Any], background: float, signal: float) -> dict[str, Any]:

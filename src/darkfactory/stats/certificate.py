@@ -15,6 +15,7 @@ import numpy as np
 import pyhf
 
 from darkfactory.config.statistics import CertificateConfig
+from darkfactory.core.errors import RunError
 from darkfactory.stats.channel_density import Density, density_of
 from darkfactory.stats.histfactory import FloatArray, UnsupportedModel
 from darkfactory.stats.newton import Backend
@@ -360,7 +361,7 @@ def certify(
             optimizer.prepare(window.model, window.data, window.bounds, list(strengths), density.values)
             deviation, calculators = _check_hypotests(window, claims)
             gain = _check_gradients(window, density, calculators) if config.gradient else None
-        except (pyhf.exceptions.FailedMinimization, ValueError) as error:
+        except (pyhf.exceptions.FailedMinimization, ValueError, RunError) as error:
             return {**result, "passed": False, "failed": str(error)[:200]}
     passed = deviation <= config.tolerance and (gain is None or gain <= config.gradient_tolerance)
     result["cls_deviation"] = deviation if math.isfinite(deviation) else None

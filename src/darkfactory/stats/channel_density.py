@@ -25,6 +25,7 @@ IntArray = npt.NDArray[np.intp]
 # numbers in one of the arrays of a batched evaluation (there are about ten), and the least points of a batch
 _BATCH_NUMBERS = 4_000_000
 _LEAST_ROWS = 8
+_PER_BIN = ("staterror", "shapesys", "shapefactor")
 # relative: sums in another order
 _SAME = 1e-9
 
@@ -86,7 +87,15 @@ def density_of(model: Any) -> Density:
         >>> type(density_of(pyhf.Workspace(counting_window(1, 1.0)).model())).__name__
         'WholeDensity'
     """
-    return ChannelDensity(model) if len(model.config.channels) > 1 else WholeDensity(model)
+    return ChannelDensity(model) if _separable(model) else WholeDensity(model)
+
+
+def _separable(model: Any) -> bool:
+    """Several channels, each a model that pyhf builds by itself, with per-bin factors of its own."""
+    channels = model.spec["channels"]
+    names = [{(m["name"], m["type"]) for s in c["samples"] for m in s["modifiers"]} for c in channels]
+    per_bin = [n for found in names for n, kind in found if kind in _PER_BIN]
+    return len(channels) > 1 and all(names) and len(set(per_bin)) == len(per_bin)
 
 
 def _around(point: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
