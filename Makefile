@@ -53,6 +53,11 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format src tests workflow
 	$(BIN)/snakefmt Snakefile rules
 
+# The documentation as a site that needs no network: site/index.html
+docs: $(VENV)/run.stamp
+	$(INSTALL) -e '.[docs]'
+	$(BIN)/mkdocs build --strict --quiet --site-dir site
+
 bench: $(VENV)/test.stamp
 	for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
