@@ -127,3 +127,14 @@ def test_wrong_pairings_alone_give_no_shape() -> None:
     found = measure_signal(point, columns, config(regions=regions), n_generated=n, sigma_fb=1.0)
     assert found is not None
     assert found.fit is None
+
+
+def test_a_region_with_windows_of_its_own(shapes: ShapeModel) -> None:
+    region = config().regions[0].model_dump()
+    own = {**region, "window": {"half_width": 3.0, "merge": 3, "bins_per_width": 4, "max_bins": 8}}
+    changed = config(regions=[own])
+    plain, fine = build_binning(shapes, config()), build_binning(shapes, changed)
+    # twice as many bins in a width
+    assert len(fine.regions["low"].first) == pytest.approx(2 * len(plain.regions["low"].first), abs=2)
+    window = make_window(TemplatePoint("x", "m0p75000"), "low", fine, shapes, changed)
+    assert (window.last - window.first, window.merge, len(window.keep)) == (24, 3, 8)

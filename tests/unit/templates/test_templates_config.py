@@ -84,3 +84,11 @@ def test_a_region_may_have_a_signal_of_its_own() -> None:
     regions = value()["regions"]
     config = TemplatesConfig.model_validate(value(regions=[{**regions[0], "signal": "simulation"}, regions[1]]))
     assert (config.signal_of("gg"), config.signal_of("recoil")) == ("simulation", "parametric")
+
+
+def test_a_region_may_have_windows_of_its_own() -> None:
+    regions = value()["regions"]
+    own = {"half_width": 3.0, "merge": 3, "max_bins": 4}
+    config = TemplatesConfig.model_validate(value(regions=[{**regions[0], "window": own}, regions[1]]))
+    assert config.window_of("gg").half_width == 3.0
+    assert config.window_of("recoil") == config.window
