@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import click
@@ -10,10 +11,14 @@ import click
 from darkfactory.cli.common import campaign_options, chosen_campaign, table
 from darkfactory.cli.run import snakemake
 from darkfactory.config.costs import CostsConfig, load_costs
-from darkfactory.pipeline.jobs import sample_users
+from darkfactory.execute.simulate import Conditions, SimulatedJob, forecast, longest_chain
+from darkfactory.pipeline.jobs import CHUNKED, Job, jobs_of
 from darkfactory.pipeline.plan import Planner
 
-__all__ = ["Load", "jobs_of_campaign", "plan", "stage_loads"]
+__all__ = ["Load", "jobs_of_campaign", "plan", "simulated", "stage_loads"]
+
+_SAMPLE_STAGES = (*CHUNKED,)
+_SIZES = (1, 2, 4, 10, 20, 50, 100, 200, 500, 1000)
 
 
 @dataclass(frozen=True)
@@ -29,68 +34,78 @@ class Load:
     bytes: float = 0.0
 
 
-def _sample_jobs(plan: Planner, costs: CostsConfig) -> Iterator[Load]:
-    campaign = plan.campaign
-    for sample, blocks, users in sample_users(plan):
-        process = campaign.samples[sample].process
-        for block in blocks:
-            points = len(campaign.block_points(sample, block))
-            # how many events ntuples hold is known when they are read: n_generated is the most
-            external = campaign.samples[sample].external
-            events = float(points * campaign.events(sample) if external is None else external.n_generated or 0)
-            one = Load("integrate", 1, points, 0.0, process)
-            if external is None:
-                yield one
-                yield replace(one, stage="generate", events=events)
-                yield replace(one, stage="simulate", events=events)
-            else:
-                yield replace(one, stage="ingest", events=events)
-            # a block may lie outside the mass range of one of the datasets
-            readers = [w for w, own in users if block in own]
-            if not readers:
-                continue
-            yield replace(one, stage="skim", events=events)
-            skimmed = costs.of("skim").passed(events)
-            for _ in {plan.period(w) for w in readers}:
-                yield replace(one, stage="trigger", events=skimmed)
-            for _ in readers:
-                yield replace(one, stage="preselect", events=skimmed)
-                yield replace(one, stage="select", events=costs.of("preselect").passed(skimmed))
+def _sample_load(plan: Planner, job: Job, costs: CostsConfig) -> Load:
+    campaign, w = plan.campaign, job.wildcards
+    sample = campaign.samples[w["sample"]]
+    points = len(campaign.block_points(w["sample"], w["block"]))
+    # how many events ntuples hold is known when they are read: n_generated is the most
+    external = sample.external
+    events = float(points * campaign.events(w["sample"]) if external is None else external.n_generated or 0)
+    if job.stage == "integrate":
+        events = 0.0
+    if job.stage in ("trigger", "preselect", "select"):
+        events = costs.of("skim").passed(events)
+    if job.stage == "select":
+        events = costs.of("preselect").passed(events)
+    return Load(job.rule, 1, points, events, sample.process)
 
 
-def _analysis_jobs(plan: Planner) -> Iterator[Load]:
-    campaign = plan.campaign
-    for (search, dataset), config in campaign.searches.items():
-        w = {"search": search, "dataset": dataset}
-        points = sum(len(p) for p in plan.grid(w).values())
-        if (search, dataset) in campaign.measured:
-            yield Load("measure", 1, points)
-            continue
-        if config.network is not None:
-            yield Load("train_network", 1)
-        yield Load("templates", 1, points)
-        for block in plan.limit_blocks(w):
-            inside = sum(len(p) for p in plan.block({**w, "block": block}).values())
-            yield Load("workspace", 1, inside)
-            yield Load("limits", 1, inside)
-        yield Load("scan", 1, points, float(points * campaign.config.look_elsewhere_toys))
-        yield Load("interpret", 1, points)
-        yield Load("diagnostics", 1, campaign.config.diagnostics.points)
-        yield Load("figures", 1, points)
-    for rates in campaign.config.trigger_rates.values():
-        yield Load("trigger_rates", 1, 0, float(sum(campaign.events(s) for s in rates.samples)))
-    for name in campaign.combinations:
-        yield Load("combine", 1, len(plan.combination_sources({"combination": name})))
-    yield Load("report", 1)
+def _load(plan: Planner, job: Job, costs: CostsConfig, grids: dict[tuple[str, str], int]) -> Load:
+    """What a job reads."""
+    campaign, w = plan.campaign, job.wildcards
+    if job.stage in _SAMPLE_STAGES:
+        return _sample_load(plan, job, costs)
+    one = Load(job.rule, 1)
+    if job.stage == "rates":
+        events = sum(campaign.events(s) for s in campaign.config.trigger_rates[w["period"]].samples)
+        return replace(one, events=float(events))
+    if job.stage == "combine":
+        return replace(one, points=len(plan.combination_sources(w)))
+    if job.stage in ("workspace", "limits"):
+        return replace(one, points=sum(len(p) for p in plan.block(w).values()))
+    if job.stage == "diagnostics":
+        return replace(one, points=campaign.config.diagnostics.points)
+    if job.stage in ("report", "network"):
+        return one
+    key = (w["search"], w["dataset"])
+    if key not in grids:
+        grids[key] = sum(len(p) for p in plan.grid(w).values())
+    toys = float(grids[key] * campaign.config.look_elsewhere_toys) if job.stage == "scan" else 0.0
+    return replace(one, points=grids[key], events=toys)
+
+
+def _costed(plan: Planner, jobs: Sequence[Job], costs: CostsConfig) -> list[Load]:
+    grids: dict[tuple[str, str], int] = {}
+    found = []
+    for job in jobs:
+        load = _load(plan, job, costs, grids)
+        cost = costs.of(load.stage)
+        seconds = cost.seconds(jobs=1, points=load.points, events=load.events, process=load.process)
+        found.append(replace(load, seconds=seconds, bytes=cost.size(points=load.points, events=load.events)))
+    return found
 
 
 def jobs_of_campaign(plan: Planner, costs: CostsConfig) -> list[Load]:
     """Every job of a campaign, with what it costs."""
+    return _costed(plan, jobs_of(plan), costs)
+
+
+def simulated(plan: Planner, costs: CostsConfig) -> list[SimulatedJob]:
+    """The jobs of a campaign with their tasks: chunks, points or chunks of toys."""
+    jobs = jobs_of(plan)
+    chunk = plan.campaign.config.execution.chunk
     found = []
-    for job in [*_sample_jobs(plan, costs), *_analysis_jobs(plan)]:
-        cost = costs.of(job.stage)
-        seconds = cost.seconds(jobs=job.jobs, points=job.points, events=job.events, process=job.process)
-        found.append(replace(job, seconds=seconds, bytes=cost.size(points=job.points, events=job.events)))
+    for job, load in zip(jobs, _costed(plan, jobs, costs), strict=True):
+        tasks = 1
+        if job.stage in CHUNKED and job.stage != "integrate":
+            external = plan.campaign.samples[job.wildcards["sample"]].external
+            events = plan.campaign.events(job.wildcards["sample"]) if external is None else external.n_generated or 1
+            tasks = load.points * math.ceil(events / chunk)
+        elif job.stage in ("integrate", "limits", "diagnostics", "combine"):
+            tasks = max(1, load.points)
+        elif job.stage == "scan" and load.events:
+            tasks = max(1, plan.campaign.config.look_elsewhere_toys // 10)
+        found.append(SimulatedJob(job.output, load.stage, load.seconds / tasks, tasks, job.waits))
     return found
 
 
@@ -111,10 +126,40 @@ def stage_loads(jobs: list[Load]) -> list[Load]:
     return list(sums.values())
 
 
+def _forecasts(planner: Planner, costs: CostsConfig, most: int) -> None:
+    jobs = simulated(planner, costs)
+    how = Conditions()
+    rows = []
+    for workers in [n for n in _SIZES if n < most] + [most]:
+        one = forecast(jobs, workers, how)
+        rows.append(
+            {
+                "workers": workers,
+                "hours": one.makespan / 3600,
+                "efficiency": round(one.efficiency, 3),
+                "bottleneck": one.bottleneck,
+                **{f"{name} [h]": seconds / 3600 for name, seconds in one.bounds.items()},
+            }
+        )
+    _, kinds = longest_chain(jobs, how.per_job)
+    heaviest = max(jobs, key=lambda job: job.seconds)
+    click.echo(f"{sum(job.tasks for job in jobs)} tasks in {len(jobs)} jobs on a simulated cluster\n{table(rows)}")
+    click.echo(f"the chain that no number of workers shortens: {' > '.join(kinds)}")
+    click.echo(f"its longest task: {heaviest.seconds:.0f} s of {heaviest.kind} in {heaviest.name}")
+    click.echo(
+        f"assumed: task times spread by {how.spread:g}, {how.stragglers:g} of them {how.straggle:g} times as long, "
+        f"{how.failures:g} worker deaths per hour of work, {how.per_task * 1e3:g} ms of the scheduler for a task, "
+        f"{how.slots} jobs at once"
+    )
+
+
 @click.command()
 @campaign_options
 @click.option("--why", is_flag=True, help="Also ask the engine which jobs would run now, and why.")
-def plan(campaign: str | None, config_dir: str, settings: tuple[str, ...], why: bool) -> None:
+@click.option(
+    "--workers", type=click.IntRange(1, 100_000), default=None, help="Also simulate clusters up to this size."
+)
+def plan(campaign: str | None, config_dir: str, settings: tuple[str, ...], why: bool, workers: int | None) -> None:
     """Jobs, events, disk and CPU per stage of a whole campaign, before anything runs."""
     planner = Planner(chosen_campaign(campaign, config_dir, settings))
     costs = load_costs(config_dir)
@@ -134,6 +179,8 @@ def plan(campaign: str | None, config_dir: str, settings: tuple[str, ...], why: 
     sources = ", ".join(f"{n} {source}" for source, n in costs.sources().items())
     click.echo(f"campaign {planner.name}\n{table(rows)}")
     click.echo(f"costs of {config_dir}/costs.yaml: {sources}; CPU is of one core")
+    if workers is not None:
+        _forecasts(planner, costs, workers)
     if why:
         # a later --quiet wins over the one that hides the rules and their reasons
         snakemake(["all"], campaign, config_dir, settings, 1, ["--dry-run", "--quiet", "host"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ def forget_failed(plan: Planner, root: Path) -> list[str]:
     def unmake(manifest: Path) -> None:
         if manifest.exists():
             manifest.unlink()
-        again[str(manifest.relative_to(root))] = None
+        # inputs of jobs are absolute
+        again[os.path.relpath(manifest, root)] = None
 
     for failed in failures(plan, root):
         damaged = Path(failed.failure.damaged) if failed.failure.damaged else None
