@@ -28,6 +28,10 @@ KNOWN_BAD: Mapping[str, tuple[Callable[[Version], bool], str]] = {
     ),
     "snakemake": (lambda v: not Version("9.27") <= v < Version("10"), "install snakemake>=9.27,<10"),
     "uproot": (lambda v: v < Version("5.7"), "RNTuple files need uproot>=5.7"),
+    "snakemake-executor-plugin-slurm": (
+        lambda v: v >= Version("2.8"),
+        "2.8 asks for NumPy 2.4, on which pyhf's toys fail: install snakemake-executor-plugin-slurm<2.8",
+    ),
     "pythia8mc": (
         lambda v: v != Version("8.317.2"),
         "only 8.317.2 was tried and has wheels: install pythia8mc==8.317.2",

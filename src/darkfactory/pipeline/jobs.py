@@ -16,10 +16,8 @@ STAGE_OF: Mapping[str, str] = {
     "rates": "rates", "preselected": "preselect", "network": "network", "selected": "select", "cutflow": "model",
     "trigger": "model", "efficiency": "model", "model": "model", "observed": "model", "workspace": "workspace",
     "limits": "limits", "limits_csv": "scan", "scan": "scan", "couplings": "interpret", "figures": "figures",
-    "diagnostics": "diagnostics", "measurement": "measure",
-    "measurement_figures": "measure", "combined_couplings": "combine", "combined_workspaces": "combine",
-    "combination": "combine", "measurement": "measure",
-    "measurement_figures": "measure", "measurement_figures": "measure",
+    "diagnostics": "diagnostics", "combined_couplings": "combine", "combined_workspaces": "combine",
+    "combination": "combine", "measurement": "measure", "measurement_figures": "measure",
     "report": "report", "manifest": "report",
 }  # fmt: skip
 """Name of an output to the stage that makes it; external samples have ``ingest`` in place of ``simulate``."""
@@ -115,10 +113,6 @@ def _analysis_jobs(plan: Planner) -> Iterator[Job]:
     for (search, dataset), config in plan.campaign.searches.items():
         w = {"search": search, "dataset": dataset}
         at = {n: plan.analysis_path(n, w) for n in ("network", "model", "limits_csv", "couplings", "figures")}
-        if (search, dataset) in plan.campaign.measured:
-            inputs = (*plan.selected_signals(w, "selected"), *plan.selected_backgrounds(w, "selected"))
-            yield Job("measure", w, plan.analysis_path("measurement", w), inputs)
-            continue
         if config.network is not None:
             names = (*plan.selected_signals(w, "preselected"), *plan.selected_backgrounds(w, "preselected"))
             yield Job("network", w, at["network"], names)
