@@ -84,7 +84,7 @@ def start_run_cluster():
     try:
         check_executor(SITE, workflow.local_exec)
         handle = start_cluster(
-            workflow.cores or 1,
+            workflow.cores if workflow.local_exec else 1,
             preload=[f"darkfactory.pipeline.{stage}" for stage in WARM],
             site=None if SITE is None else SITE.model_dump(mode="json"),
             project=Path(),
