@@ -156,19 +156,20 @@ class BDecayChannel(StrictModel):
 
     kaon: Literal["K+", "K*0"]
     """The kaon beside the new particle."""
-    final: Literal["ee", "mumu", "pipi", "kk"]
+    final: Literal["ee", "mumu", "pipi", "kk", "gg"]
     """What that decays to."""
 
 
 class BDecayRegion(StrictModel):
     """Excluded region of the coupling of a new particle of B -> K S, which sets its rate and its lifetime."""
 
-    particle: Literal["dark_higgs", "alp_fermions"]
-    """A scalar that mixes with the Higgs, or a pseudoscalar with one derivative coupling 1/f to all fermions."""
+    particle: Literal["dark_higgs", "alp_fermions", "alp_w"]
+    """A scalar that mixes with the Higgs, a pseudoscalar with one derivative coupling 1/f to all fermions, or one that
+    couples to W bosons alone, and through them to photons."""
     hypotheses: dict[str, BDecayChannel] = Field(min_length=1)
     """Hypotheses of the search."""
-    coupling: Literal["sin_theta", "inverse_f"]
-    """Column value of couplings.csv: the mixing, or 1/f in 1/GeV."""
+    coupling: Literal["sin_theta", "inverse_f", "g_aw"]
+    """Column value of couplings.csv: the mixing, 1/f or the coupling to W bosons, both in 1/GeV."""
     label: str = ""
     """Text for figures."""
     scan: tuple[float, float]
@@ -186,7 +187,8 @@ class BDecayRegion(StrictModel):
 
     @model_validator(mode="after")
     def _fits(self) -> BDecayRegion:
-        if (self.particle == "dark_higgs") != (self.coupling == "sin_theta"):
+        names = {"dark_higgs": "sin_theta", "alp_fermions": "inverse_f", "alp_w": "g_aw"}
+        if names[self.particle] != self.coupling:
             raise ValueError(f"coupling: {self.coupling} is not that of {self.particle}")
         if self.particle == "alp_fermions" and self.scale_gev is None:
             raise ValueError("scale_gev: the rate of an ALP goes as a logarithm that starts there; give it")

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from darkfactory.config.base import Angle, Energy, Length, Source, StrictModel, Tagged
-from darkfactory.config.detector import TrackFormula
+from darkfactory.config.detector import EnergyFormula, TrackFormula
 
 __all__ = [
+    "BFitConfig",
     "BMesonConfig",
     "BeamErrors",
     "CutConfig",
@@ -104,6 +105,17 @@ class FitConfig(StrictModel):
     """Energy spreads that the fit assumes; those of the sample's detector if absent."""
 
 
+class BFitConfig(StrictModel):
+    """Resolutions of a fit of photon energies to the mass and the energy of a B."""
+
+    sigma_energy: Tagged
+    """Of the CM energy of a beam, GeV."""
+    sigma_m_bc: Tagged
+    """Of the beam-constrained mass, GeV."""
+    photon: EnergyFormula
+    """Relative, of photon energies E in GeV, as of a detector's section ``ecl``."""
+
+
 class BMesonConfig(Sourced):
     """Which combinations of a kaon and a displaced pair are built; last cuts of a search are tighter."""
 
@@ -115,6 +127,8 @@ class BMesonConfig(Sourced):
     """Range of the K pi mass; no K*0 without."""
     min_radius: Length = 0.0
     """Least transverse radius of the pair's vertex."""
+    fit: BFitConfig | None = None
+    """Fit of the photons' energies, where the candidate has photons."""
     identified: bool = True
     """Only tracks that are identified as kaons; otherwise every track is taken for one, and a cut decides."""
 

@@ -23,6 +23,8 @@ from darkfactory.models.b_to_s import (
     alp_fermion_coupling,
     alp_lepton_branching_fraction,
     alp_lepton_ctau_cm,
+    alp_w_coupling,
+    alp_w_ctau_cm,
     branching_fraction_alp,
     branching_fraction_scalar,
 )
@@ -215,9 +217,13 @@ def b_decay_expectation(
     known = mass <= region.max_mass
     if region.particle == "dark_higgs" and table is not None:
         unit = interpolate_log(mass, table.mass, table.ctau_cm)
-        fractions = getattr(table, channel.final)
+        fractions = getattr(table, channel.final, ())
         decays = charged_fraction(channel.final) * interpolate_log(mass, table.mass, fractions) if fractions else 0.0
         rate = share * decays * float(branching_fraction_scalar(mass, channel.kaon, inputs))
+    elif region.particle == "alp_w":
+        rate = share * (channel.final == "gg")
+        rate *= float(branching_fraction_alp(mass, channel.kaon, inputs, alp_w_coupling(inputs)))
+        unit = float(alp_w_ctau_cm(mass, 1.0))
     else:
         scale = 0.0 if region.scale_gev is None else region.scale_gev.value
         g_abs = alp_fermion_coupling(inputs, 1.0, scale)

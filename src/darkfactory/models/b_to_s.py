@@ -10,7 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkfactory.config.interpretation import FlavourInputs, FormFactor
-from darkfactory.physics.constants import G_F, HBAR_GEV_PS, M_B0, M_BPLUS, M_E, M_KPLUS, M_KST0, M_MU, M_W, VEV
+from darkfactory.physics.constants import (
+    G_F,
+    HBAR_GEV_PS,
+    M_B0,
+    M_BPLUS,
+    M_E,
+    M_KPLUS,
+    M_KST0,
+    M_MU,
+    M_W,
+    SIN2_THETA_W,
+    VEV,
+)
 from darkfactory.physics.kinematics import kallen
 from darkfactory.physics.lifetimes import ctau_from_width
 
@@ -20,6 +32,7 @@ __all__ = [
     "alp_lepton_ctau_cm",
     "alp_lepton_width",
     "alp_w_coupling",
+    "alp_w_ctau_cm",
     "branching_fraction_alp",
     "branching_fraction_scalar",
     "form_factor",
@@ -105,6 +118,19 @@ def alp_w_coupling(inputs: FlavourInputs, g_aw: float = 1.0) -> float:
     """
     loop = 3 * np.sqrt(2) * G_F * M_W**2 / (16 * np.pi**2) * float(top_loop((inputs.m_t.value / M_W) ** 2))
     return float(g_aw * inputs.v_tb_v_ts.value * loop)
+
+
+def alp_w_ctau_cm(mass: ArrayLike, g_aw: float) -> Array:
+    """Mean proper decay length in cm of an ALP that couples to W bosons, to two photons alone.
+
+    Gamma = g_agg^2 m^3/(64 pi) with g_agg = g_aW sin^2(theta_W).
+
+    Example:
+        >>> [round(float(alp_w_ctau_cm(m, g)), 1) for m, g in ((1.0, 1e-5), (0.5, 1e-5), (0.2, 3e-5))]
+        [0.7, 5.9, 10.3]
+    """
+    width = (g_aw * SIN2_THETA_W) ** 2 * np.asarray(mass, float) ** 3 / (64 * np.pi)
+    return ctau_from_width(width)
 
 
 def alp_fermion_coupling(inputs: FlavourInputs, inverse_f: float, scale_gev: float) -> float:

@@ -30,6 +30,7 @@ __all__ = [
     "M_TAU",
     "M_W",
     "M_Y4S",
+    "SIN2_THETA_W",
     "VEV",
     "W_RHO",
 ]
@@ -64,5 +65,6 @@ M_B0 = 5.27966
 M_KST0 = 0.89555
 M_W = 80.377
 M_Y4S = 10.5794
+SIN2_THETA_W = 0.2312
 VEV = 246.22
 """Vacuum expectation value of the Higgs field in GeV."""

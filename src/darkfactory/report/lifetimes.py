@@ -69,20 +69,24 @@ def region_figure(
     fig, ax = figure()
     for i, (label, (observed, expected)) in enumerate(families.items()):
         colour = COLOURS[i % len(COLOURS)]
-        shown = sorted((r for r in observed if r["lower"] is not None), key=lambda r: float(r["mass_gev"]))
-        mass = np.array([float(r["mass_gev"]) for r in shown])
-        low, high = (np.array([float(r[k]) for r in shown]) for k in ("lower", "upper"))
+        # masses without a region break the lines
+        ordered = sorted(observed, key=lambda r: float(r["mass_gev"]))
+        shown = [r for r in ordered if r["lower"] is not None]
+        mass = np.array([float(r["mass_gev"]) for r in ordered])
+        low, high = (np.array([np.nan if r[k] is None else float(r[k]) for r in ordered]) for k in ("lower", "upper"))
         if len(shown) > 1:
             ax.fill_between(mass, low, high, color=colour, alpha=0.25, lw=0)
-        ax.vlines(mass, low, high, color=colour, lw=1.0)
+        there = np.isfinite(low)
+        ax.vlines(mass[there], low[there], high[there], color=colour, lw=1.0)
         ax.plot(mass, low, "o-", color=colour, ms=3, lw=1.0, label=label)
         ax.plot(mass, high, "o-", color=colour, ms=3, lw=1.0)
         edge = [r for r in shown if r["status"] != "ok"]
         for r in edge:
             ax.plot([r["mass_gev"]] * 2, [r["lower"], r["upper"]], "s", color=colour, mfc="none", ms=6)
-        dashed = sorted((r for r in expected if r["lower"] is not None), key=lambda r: float(r["mass_gev"]))
+        dashed = sorted(expected, key=lambda r: float(r["mass_gev"]))
         for side in ("lower", "upper"):
-            ax.plot([r["mass_gev"] for r in dashed], [r[side] for r in dashed], "--", color=colour, lw=0.8)
+            edges = [np.nan if r[side] is None else float(r[side]) for r in dashed]
+            ax.plot([float(r["mass_gev"]) for r in dashed], edges, "--", color=colour, lw=0.8)
     ax.plot([], [], "k--", lw=0.8, label="expected (median)")
     ax.plot([], [], "ks", mfc="none", ms=6, label="ends where the scan does")
     ax.set(yscale="log", xlabel=xlabel, ylabel=ylabel)

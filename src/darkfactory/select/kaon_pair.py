@@ -22,7 +22,16 @@ from darkfactory.select.objects import Array, Flat, cm_matrix, flatten, good_pho
 from darkfactory.select.two_vertices import pair_mass_squared
 from darkfactory.select.vectors import angle, mass2, signed_root
 
-__all__ = ["FINALS", "OBSERVABLES", "fox_wolfram_r2", "kaon_displaced_pair", "pairs_of_events"]
+__all__ = [
+    "FINALS",
+    "OBSERVABLES",
+    "beam_constrained_mass",
+    "event_shape",
+    "fox_wolfram_r2",
+    "kaon_displaced_pair",
+    "pairs_of_events",
+    "with_mass",
+]
 
 Ints = NDArray[np.int64]
 _FLAGS = ("is_e", "is_mu", "is_pi", "is_k")
@@ -80,7 +89,13 @@ def fox_wolfram_r2(p: Array, event: Ints, n_events: int) -> Array:
     return np.asarray(np.where(total > 0, 1.5 * squares / np.where(total > 0, total, 1.0) - 0.5, 0.0))
 
 
-def _p4(three: Array, mass: float) -> Array:
+def with_mass(three: Array, mass: float) -> Array:
+    """Four-momenta (n, 4) from momenta (n, 3) and a mass in GeV.
+
+    Example:
+        >>> with_mass(np.array([[3.0, 0.0, 0.0]]), 4.0).tolist()
+        [[5.0, 3.0, 0.0, 0.0]]
+    """
     energy = np.sqrt(three[:, 0] ** 2 + three[:, 1] ** 2 + three[:, 2] ** 2 + mass * mass)
     return np.concatenate([energy[:, None], three], axis=1)
 
@@ -95,7 +110,7 @@ def _kaons(tracks: Flat, prompt: NDArray[np.bool_], three: Array, box: BMesonCon
     other = np.flatnonzero(prompt)
     a, b = pairs_of_events(event, tracks.event[other], tracks.n_events)
     one, two = kaon[a], other[b]
-    m = signed_root(mass2(_p4(three[one], M_KPLUS) + _p4(three[two], M_PIPLUS)))
+    m = signed_root(mass2(with_mass(three[one], M_KPLUS) + with_mass(three[two], M_PIPLUS)))
     keep = (tracks["charge"][one] * tracks["charge"][two] < 0) & (m >= mass[0]) & (m <= mass[1])
     event, kaon, pion = (
         np.concatenate(v) for v in zip((event, kaon, pion), (event[a][keep], one[keep], two[keep]), strict=True)
@@ -134,12 +149,12 @@ def kaon_displaced_pair(events: ak.Array, objects: ObjectsConfig, frame: BeamFra
     v, kaon, pion = v[apart], kaon[apart], pion[apart]
 
     to_cm = cm_matrix(frame)
-    strange = _p4(three[kaon], M_KPLUS)
+    strange = with_mass(three[kaon], M_KPLUS)
     with_pion = np.flatnonzero(pion >= 0)
-    strange[with_pion] += _p4(three[pion[with_pion]], M_PIPLUS)
+    strange[with_pion] += with_mass(three[pion[with_pion]], M_PIPLUS)
     parts: list[tuple[Ints, Ints, Array]] = []
     for number, (_, mass, _) in enumerate(FINALS):
-        b = transform(strange + _p4(three[minus[v]], mass) + _p4(three[plus[v]], mass), to_cm)
+        b = transform(strange + with_mass(three[minus[v]], mass) + with_mass(three[plus[v]], mass), to_cm)
         inside = _in_box(b, frame, box)
         parts.append((inside, np.full(len(inside), number), b[inside]))
     row = np.concatenate([p[0] for p in parts])
@@ -148,7 +163,7 @@ def kaon_displaced_pair(events: ak.Array, objects: ObjectsConfig, frame: BeamFra
     order = np.lexsort((final, row))
     row, final, b = row[order], final[order], b[order]
     event, one, two = vertices.event[v[row]], minus[v[row]], plus[v[row]]
-    r2 = _event_shape(events, tracks, prompt, three, objects, to_cm)
+    r2 = event_shape(events, tracks, prompt, three, objects, to_cm)
     flags = np.stack([tracks[f] for _, _, f in FINALS], axis=-1)
     basis: dict[str, np.ndarray] = {
         "minus": three[one],
@@ -169,21 +184,29 @@ def kaon_displaced_pair(events: ak.Array, objects: ObjectsConfig, frame: BeamFra
 
 
 def _in_box(b: Array, frame: BeamFrame, box: BMesonConfig) -> Ints:
-    inside = (np.abs(b[:, 0] - frame.sqrts / 2) <= box.max_delta_e) & (_m_bc(b, frame.sqrts) >= box.min_m_bc)
+    inside = (np.abs(b[:, 0] - frame.sqrts / 2) <= box.max_delta_e) & (
+        beam_constrained_mass(b, frame.sqrts) >= box.min_m_bc
+    )
     return np.flatnonzero(inside)
 
 
-def _event_shape(
+def event_shape(
     events: ak.Array, tracks: Flat, prompt: NDArray[np.bool_], three: Array, objects: ObjectsConfig, to_cm: Array
 ) -> Array:
     """R2 of the tracks from the interaction point, as pions, and of the photons, in the CM."""
     photons = flatten(events["clusters"], _CLUSTER)
     photons = photons.where(good_photons(photons, objects.photons))
-    p = transform(np.concatenate([_p4(three[prompt], M_PIPLUS), photon_p4(photons)]), to_cm)
+    p = transform(np.concatenate([with_mass(three[prompt], M_PIPLUS), photon_p4(photons)]), to_cm)
     return fox_wolfram_r2(p, np.concatenate([tracks.event[prompt], photons.event]), tracks.n_events)
 
 
-def _m_bc(b: Array, sqrts: Array | float) -> Array:
+def beam_constrained_mass(b: Array, sqrts: Array | float) -> Array:
+    """M_bc = sqrt(s/4 - p^2) of momenta in the CM, GeV; 0 for more momentum than the beams have.
+
+    Example:
+        >>> beam_constrained_mass(np.array([[5.0, 3.0, 0.0, 0.0]]), 10.0).tolist()
+        [4.0]
+    """
     square = b[:, 1] ** 2 + b[:, 2] ** 2 + b[:, 3] ** 2
     return np.asarray(np.sqrt(np.maximum(sqrts * sqrts / 4 - square, 0.0)))
 
@@ -238,7 +261,7 @@ _PAIR = ("minus", "plus")
 OBSERVABLES: tuple[Observable, ...] = (
     Observable("m2_reduced", "GeV^2", (*_PAIR, "mass"), _reduced, (0.0, 23.0),
                "squared mass of the pair less four times that of its particles squared"),
-    Observable("m_bc", "GeV", ("b", "sqrts"), _m_bc, (5.0, 5.3), "beam-constrained mass of the B"),
+    Observable("m_bc", "GeV", ("b", "sqrts"), beam_constrained_mass, (5.0, 5.3), "beam-constrained mass of the B"),
     Observable("delta_e", "GeV", ("b", "sqrts"), lambda b, s: b[:, 0] - s / 2, (-1.0, 1.0),
                "CM energy of the B less that of a beam"),
     Observable("final", "1", ("final",), lambda x: x, (-0.5, 3.5), "what S decays to: 0 ee, 1 mu mu, 2 pi pi, 3 K K"),

@@ -13,7 +13,13 @@ from darkfactory.config.interpretation import (
     ScalarTable,
 )
 from darkfactory.interpret.regions import b_decay_rows
-from darkfactory.models.b_to_s import alp_lepton_ctau_cm, branching_fraction_scalar
+from darkfactory.models.b_to_s import (
+    alp_lepton_ctau_cm,
+    alp_w_coupling,
+    alp_w_ctau_cm,
+    branching_fraction_alp,
+    branching_fraction_scalar,
+)
 from darkfactory.models.examples import FLAVOUR
 
 TABLE = ScalarTable(
@@ -65,6 +71,18 @@ def test_above_the_mass_where_widths_are_known_nothing_is_excluded() -> None:
     # rates go as 1/f^2, so that the lifetime at the upper edge is the shortest scanned
     edge = float(alp_lepton_ctau_cm(0.3, found[0]["upper"]))
     assert edge == pytest.approx(0.001, rel=0.1)
+
+
+def test_a_coupling_to_w_sets_rate_and_lifetime() -> None:
+    region = BDecayRegion(
+        particle="alp_w", hypotheses={"k": BDecayChannel(kaon="K+", final="gg")}, coupling="g_aw", scan=(1e-7, 1e-2)
+    )  # fmt: skip
+    rows = b_decay_rows(limits(1e-7), {("k", "m1p00000_t0p00100"): 1.0}, "w", region, FLAVOUR, None)
+    unit = float(branching_fraction_alp(1.0, "K+", FLAVOUR, alp_w_coupling(FLAVOUR)))
+    assert rows[0]["lower"] == pytest.approx(np.sqrt(1e-7 / unit), rel=1e-6)
+    # about 7e-6/GeV, as published limits of 1e-7 give
+    assert rows[0]["lower"] == pytest.approx(7.3e-6, rel=0.03)
+    assert float(alp_w_ctau_cm(1.0, rows[0]["upper"])) == pytest.approx(0.001, rel=0.1)
 
 
 def test_regions_need_what_their_rates_need() -> None:
