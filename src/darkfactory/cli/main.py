@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "why": ("darkfactory.cli.status:why", "Where a result comes from, or why it is not there."),
     "config": ("darkfactory.cli.config:config", "Check, show or compare configurations."),
     "trigger": ("darkfactory.cli.trigger:trigger", "Show or compare trigger menus, and their rates."),
+    "inspect": ("darkfactory.cli.inspect:inspect", "A first look at ntuples, and how many events pass each cut."),
     "cutflow": ("darkfactory.cli.results:cutflow", "Events left after each cut of a search."),
     "limit": ("darkfactory.cli.results:limit", "The limit at one point; runs what is missing."),
     "compare": ("darkfactory.cli.results:compare", "Our limits against a published table."),

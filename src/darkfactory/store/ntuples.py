@@ -32,6 +32,7 @@ __all__ = [
     "open_ntuple",
     "read_ntuple",
     "tree_columns",
+    "tree_names",
 ]
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ def _trees(file: Any) -> dict[str, str]:
 
 
 @contextmanager
-def _open_tree(path: str | Path, tree: str) -> Iterator[Any]:
+def _open_file(path: str | Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """An open file and its objects by name."""
     path = Path(path)
     _check_header(path)
     try:
@@ -106,12 +108,35 @@ def _open_tree(path: str | Path, tree: str) -> Iterator[Any]:
             found = _trees(file)
         except Exception as error:
             raise InputError(f"{path}: its list of objects is damaged: {_short(error)}; copy it again") from error
-        names = sorted(n for n, c in found.items() if c in ("TTree", "TNtuple", "TNtupleD"))
         if not found:
             raise InputError(
                 f"{path} has no objects: it was not closed by the job that wrote it; recover it in ROOT "
                 "(TFile::Recover) or run the job again"
             )
+        yield file, found
+
+
+def _flat_trees(found: Mapping[str, str]) -> list[str]:
+    return sorted(n for n, c in found.items() if c in ("TTree", "TNtuple", "TNtupleD"))
+
+
+def tree_names(path: str | Path) -> list[str]:
+    """Names of the trees of a file, sorted.
+
+    Raises:
+        InputError: missing, foreign, truncated or badly closed file; no trees in it.
+    """
+    with _open_file(path) as (_, found):
+        names = _flat_trees(found)
+        if not names:
+            raise InputError(f"{path} has no trees, only {sorted(found)}; write the rows as a TTree")
+        return names
+
+
+@contextmanager
+def _open_tree(path: str | Path, tree: str) -> Iterator[Any]:
+    with _open_file(path) as (file, found):
+        names = _flat_trees(found)
         if tree not in names:
             if "RNTuple" in found.get(tree, ""):
                 raise InputError(f"{path}: {tree} is an RNTuple; write it as a TTree, trees here: {names}")

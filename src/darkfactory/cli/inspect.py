@@ -1,0 +1,124 @@
+"""`darkfactory inspect`: a first look at ntuples."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.config.load import validate
+from darkfactory.config.ntuples import name_map
+from darkfactory.config.resolve import Campaign
+from darkfactory.config.sample import SampleConfig
+from darkfactory.core.errors import UserError
+
+__all__ = ["inspect"]
+
+_EXAMPLES = """\b
+Examples:
+  darkfactory inspect data.root
+  darkfactory inspect ntuples/*.root --search zprime_invisible --tracks mu --clusters gamma
+  darkfactory inspect mc.root -s zprime_invisible --simulation --tracks variables:mu0,mu1 --clusters variables:gamma0
+  darkfactory inspect data.root -s zprime_invisible --sample my_data
+"""
+_SHOWN = 12
+
+
+@click.command(epilog=_EXAMPLES)
+@campaign_options
+@click.option("--search", "-s", default=None, help="Send the events through this search.")
+@click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
+@click.option("--sample", default=None, help="Entry of config/samples.yaml that says what the rows are.")
+@click.option("--tracks", default=None, metavar="TREE[:PREFIX,...]", help="Tree of charged particles.")
+@click.option("--clusters", default=None, metavar="TREE[:PREFIX,...]", help="Tree of photons.")
+@click.option("--klm", default=None, metavar="TREE[:PREFIX,...]", help="Tree of clusters of the muon system.")
+@click.option("--map", "map_name", default="basf2", show_default=True, help="Name map, or the path of one.")
+@click.option("--simulation", is_flag=True, help="The files are simulation, not data.")
+@click.argument("files", nargs=-1, required=True)
+def inspect(
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str | None, dataset: str | None,
+    sample: str | None, tracks: str | None, clusters: str | None, klm: str | None, map_name: str, simulation: bool,
+    files: tuple[str, ...],
+) -> None:  # fmt: skip
+    """What is in FILES (ROOT ntuples), and with --search how many events pass each of its cuts.
+
+    Nothing is written. Without --search, the trees of each file: rows, branches that the name map knows, columns of the
+    map that are missing. For a quick look give one file.
+    """
+    from darkfactory.pipeline.inspect import look_at_search, look_at_trees
+    from darkfactory.store.sources import list_files
+
+    resolved = chosen_campaign(campaign, config_dir, settings)
+    found = list_files(files)
+    if search is None:
+        names = name_map(resolved.library, map_name)
+        for file in found:
+            for info in look_at_trees(file, names):
+                _show_tree(info)
+        return
+    w = find_dataset(resolved, search, dataset)
+    config = _sample(resolved, w, sample, {"tracks": tracks, "clusters": clusters, "klm_clusters": klm}, map_name,
+                     simulation, found)  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="darkfactory-inspect-") as folder:
+        look = look_at_search(resolved, w, config, found, Path(folder), lambda text: click.echo(text, err=True))
+    click.echo(f"{look.events} events in {len(found)} files")
+    for name, flow in {
+        **{f"skim {n}": f for n, f in look.skims.items()},
+        f"{search}, candidates": look.selection,
+    }.items():
+        rows = []
+        for cut, n in zip(flow.names, flow.events, strict=True):
+            rows.append({"cut": cut, "left": n, "of all": f"{n / flow.events[0]:.1%}" if flow.events[0] else "-"})
+        click.echo(f"\n{name}\n{table(rows)}")
+    if look.filled:
+        click.echo(f"\nno column for {', '.join(look.filled)}: defaults stand in (docs/howto-own-ntuples.md)")
+
+
+def _show_tree(info: Any) -> None:
+    click.echo(f"{info.path}: {info.tree}: {info.entries} rows, {'event' if info.event_based else 'candidate'} based")
+    for what, names in (
+        ("found", tuple(c for c in info.columns if c not in info.unmapped)),
+        ("not in the name map, kept by their own names", info.unmapped),
+        ("of the name map, missing", info.missing),
+        ("repeated, the first is read", info.duplicates),
+        ("without any value", info.all_nan),
+    ):
+        if names:
+            rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            click.echo(f"  {len(names)} {what}: {', '.join(names[:_SHOWN])}{rest}")
+
+
+def _collection(text: str) -> dict[str, Any]:
+    tree, _, prefixes = text.partition(":")
+    return {"tree": tree, **({"prefixes": prefixes.split(",")} if prefixes else {})}
+
+
+def _sample(
+    campaign: Campaign, w: dict[str, str], sample: str | None, trees: dict[str, str | None], map_name: str,
+    simulation: bool, files: list[str],
+) -> SampleConfig:  # fmt: skip
+    """The files as a sample of the search."""
+    given = {k: _collection(v) for k, v in trees.items() if v is not None}
+    if (sample is None) == (not given):
+        raise UserError(
+            "--search needs either --sample (an entry of samples.yaml) or the trees: --tracks, --clusters, --klm"
+        )
+    catalogue = campaign.library.file("samples.yaml")
+    signal = campaign.samples[next(iter(campaign.searches[w["search"], w["dataset"]].hypotheses.values())).sample]
+    if sample is None:
+        kind = {"kind": "simulation", "luminosity": "1 /fb"} if simulation else {"kind": "data"}
+        entry: dict[str, Any] = {
+            "detector": signal.detector,
+            "skims": list(signal.skims),
+            "external": {"map": map_name, **kind, "collections": given},
+        }
+    elif sample in catalogue and "external" in catalogue[sample]:
+        entry = catalogue[sample]
+    else:
+        known = sorted(k for k, v in catalogue.items() if isinstance(v, dict) and "external" in v)
+        raise UserError(f"--sample {sample!r} is no external sample of samples.yaml; there are {known or 'none'}")
+    entry["external"] = {**entry["external"], "files": files}
+    return validate(SampleConfig, entry, where="inspected")

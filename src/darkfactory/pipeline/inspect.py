@@ -1,0 +1,101 @@
+"""A first look at ntuples: what a name map finds in them, and how many events pass each cut of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from darkfactory.config.ntuples import NtupleMapConfig
+from darkfactory.config.resolve import Campaign
+from darkfactory.config.sample import SampleConfig
+from darkfactory.execute.backends import SerialBackend
+from darkfactory.pipeline import ingest, preselect, skim, trigger
+from darkfactory.pipeline.parts import Progress, read_manifest
+from darkfactory.pipeline.plan import Planner
+from darkfactory.pipeline.request import Request
+from darkfactory.records.cutflow import Cutflow
+from darkfactory.store.ntuples import NtupleInfo, open_ntuple, tree_names
+
+__all__ = ["SAMPLE", "Look", "look_at_search", "look_at_trees"]
+
+SAMPLE = "inspected"
+"""Name of the sample that the files stand for while they are looked at."""
+_STAGES = (
+    ("ingest", ingest, "ntuples"),
+    ("skim", skim, "reco"),
+    ("trigger", trigger, "skim"),
+    ("preselect", preselect, "triggered"),
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Events through a search.
+
+    Attributes:
+        events: in the files.
+        skims: cutflow of each skim.
+        selection: cutflow of the search's selection, of what the skims keep.
+        filled: fields of objects for which a default stands in.
+    """
+
+    events: int
+    skims: Mapping[str, Cutflow]
+    selection: Cutflow
+    filled: tuple[str, ...]
+
+
+def look_at_trees(path: str | Path, name_map: NtupleMapConfig, trees: Sequence[str] = ()) -> list[NtupleInfo]:
+    """What each tree of a file offers; by default all trees.
+
+    Raises:
+        InputError: missing, foreign or damaged file; no such tree; a required column is missing.
+    """
+    return [open_ntuple(path, tree, name_map) for tree in trees or tree_names(path)]
+
+
+def look_at_search(
+    campaign: Campaign,
+    w: Mapping[str, str],
+    sample: SampleConfig,
+    files: Sequence[str],
+    folder: Path,
+    progress: Progress,
+) -> Look:
+    """Send files through the stages of a search as if they were a sample of its campaign.
+
+    Args:
+        campaign: with the search.
+        w: search and dataset.
+        sample: what the files are; its skims are those of the search's own signal where it has none of its own.
+        files: to read.
+        folder: for what the stages write.
+        progress: told what is done.
+
+    Raises:
+        InputError: as the stage `ingest`.
+    """
+    planner = Planner(replace(campaign, samples={**campaign.samples, SAMPLE: sample}, _known={}))
+    where = {**w, "campaign": planner.name, "sample": SAMPLE, "block": "all"}
+    where["period"] = planner.period(where)
+    source: Any = list(files)
+    for name, stage, wanted in _STAGES:
+        output = folder / f"{name}.json"
+        spec = getattr(planner, name)(where)
+        request = Request(name, {wanted: source}, {"manifest": str(output)}, spec, "inspect")
+        stage.run(request, SerialBackend(), progress)
+        source = str(output)
+    skimmed, selected = (read_manifest(folder / f"{n}.json").parts for n in ("skim", "preselect"))
+    flows: dict[str, list[Cutflow]] = {}
+    for part in skimmed:
+        for skim_name, flow in part.meta["skim"].items():
+            flows.setdefault(skim_name, []).append(Cutflow.from_dict(flow))
+    told = [part.meta["external"]["filled"] for part in skimmed]
+    return Look(
+        events=sum(p.events for p in read_manifest(folder / "ingest.json").parts),
+        skims={n: Cutflow.total(f) for n, f in flows.items()},
+        selection=Cutflow.total([Cutflow.from_dict(p.meta["cutflow"]) for p in selected]),
+        filled=tuple(dict.fromkeys(name for one in told for name in one)),
+    )
