@@ -257,35 +257,44 @@ def finish(request: Mapping[str, Any], items: Sequence[Mapping[str, Any]], shown
         "backgrounds": shown["backgrounds"],
         "provenance": provenance(job),
     }  # fmt: skip
-    common = {"dataset": spec["dataset"], "luminosity_fb": spec["luminosity_fb"], "data": spec["data"]}
-    middle = 0.5 * (corrected.edges[1:] + corrected.edges[:-1])
-    curve = edge_shape(middle, corrected.fit.parameters)[0]
-    drawn = {
+    with style():
+        _write(job.output("figures"), _drawn(record, corrected, masses, fits, line))
+    write_json(job.output("measurement"), record)
+
+
+def _drawn(
+    record: Mapping[str, Any], data: Spectrum, masses: Sequence[float], fits: Sequence[Spectrum], line: Array
+) -> dict[str, tuple[str, Figure]]:
+    """Name to caption and figure."""
+    whole = {"dataset": record["dataset"], "luminosity_fb": record["luminosity_fb"], "data": record["data"]}
+    simulated = whole | {"luminosity_fb": float(f"{record['data_luminosity_fb']:.3g}")}
+    middle = 0.5 * (data.edges[1:] + data.edges[:-1])
+    edges, errors = [f.edge for f in fits], [f.error for f in fits]
+    return {
         "spectrum": (
             "Pseudomass of the pseudo-data after corrections, and the fit",
-            edge_figure(corrected.edges, corrected.counts, curve, corrected.edge, **common),
+            edge_figure(data.edges, data.counts, edge_shape(middle, data.fit.parameters)[0], data.edge, **simulated),
         ),
         "calibration": (
             "Place of the edge by generated mass",
-            calibration_figure(masses, [f.edge for f in fits], [f.error for f in fits], line, config.reference,
-                               **common),
+            calibration_figure(masses, edges, errors, line, record["generated"], **simulated),
         ),
-        "toys": ("Pulls of pseudo-experiments with the whole luminosity", toys_figure(toys["pulls"], **common)),
-    }  # fmt: skip
-    _write(job.output("figures"), drawn)
-    write_json(job.output("measurement"), record)
+        "toys": (
+            "Pulls of pseudo-experiments with the whole luminosity",
+            toys_figure(record["toys"]["pulls"], **whole),
+        ),
+    }
 
 
 def _write(index: Path, drawn: Mapping[str, tuple[str, Figure]]) -> None:
     entries = []
-    with style():
-        for name, (caption, figure) in drawn.items():
-            for suffix in ("png", "pdf"):
-                metadata = {"CreationDate": None} if suffix == "pdf" else None
-                with atomic_path(index.parent / f"{name}.{suffix}") as tmp:
-                    figure.savefig(tmp, format=suffix, metadata=metadata)
-                figure.set_layout_engine("none")
-            entries.append({"file": f"{name}.png", "caption": caption})
+    for name, (caption, figure) in drawn.items():
+        for suffix in ("png", "pdf"):
+            metadata = {"CreationDate": None} if suffix == "pdf" else None
+            with atomic_path(index.parent / f"{name}.{suffix}") as tmp:
+                figure.savefig(tmp, format=suffix, metadata=metadata)
+            figure.set_layout_engine("none")
+        entries.append({"file": f"{name}.png", "caption": caption})
     write_json(index, {"figures": entries})
 
 
