@@ -15,7 +15,8 @@ def compare_rows(rows: Sequence[Mapping[str, Any]], published: Sequence[Mapping[
 
     Args:
         rows: ours: ``mass_gev`` and ``expected``; those without an expected limit are left out.
-        published: ``mass_GeV`` and ``limit``, interpolated linearly in both logarithms.
+        published: ``mass_GeV`` and ``limit``, interpolated linearly in both logarithms between masses of the table; a
+            massless particle is compared where the table has it.
 
     Returns:
         Mass, our expected limit, the published one and their ratio.
@@ -29,14 +30,15 @@ def compare_rows(rows: Sequence[Mapping[str, Any]], published: Sequence[Mapping[
     usable = [r for r in ordered if float(r["mass_GeV"]) > 0]
     mass = np.log([float(r["mass_GeV"]) for r in usable])
     value = np.log([float(r["limit"]) for r in usable])
+    listed = {float(r["mass_GeV"]): float(r["limit"]) for r in ordered}
     result = []
     for row in rows:
         if row["expected"] is None:
             continue
         m = float(row["mass_gev"])
-        if not np.exp(mass[0]) * (1 - 1e-9) <= m <= np.exp(mass[-1]) * (1 + 1e-9):
+        if m not in listed and not np.exp(mass[0]) * (1 - 1e-9) <= m <= np.exp(mass[-1]) * (1 + 1e-9):
             continue
-        theirs = float(np.exp(np.interp(np.log(m), mass, value)))
+        theirs = listed[m] if m in listed else float(np.exp(np.interp(np.log(m), mass, value)))
         ours = float(row["expected"])
         result.append({"mass_gev": m, "expected": ours, "published": theirs, "expected/published": ours / theirs})
     return result

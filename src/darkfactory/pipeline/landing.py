@@ -32,7 +32,7 @@ def _compared(rows: Sequence[Row], entry: Mapping[str, Any], references: Path) -
     file = references / entry["reference_csv"] if entry["reference_csv"] else None
     if file is None or not file.exists() or not rows:
         return {"expected / published": None}
-    own = [r for r in rows if r.get("model") == rows[0].get("model")]
+    own = [r for r in rows if (r.get("model"), r["cl"]) == (rows[0].get("model"), rows[0]["cl"])]
     summary = ratio_summary(compare_rows(own, read_reference(file)[1]))
     if summary is None:
         return {"expected / published": None}
