@@ -89,11 +89,12 @@ def test_the_efficiency_has_the_lifetimes_at_which_pairs_are_displaced_and_seen(
     assert efficiency(c, 0.01) < 0.1 * best
     assert 0.4 < efficiency(c, 0.1) / best < 0.9
     assert efficiency(c, 200.0) / efficiency(c, 400.0) == pytest.approx(2.0, rel=0.1)
-    assert 0.1 < efficiency(c, 50.0) / best < 0.4
+    # half of the tracks that start at 60 cm are found
+    assert 0.3 < efficiency(c, 50.0) / best < 0.75
 
 
 def test_the_box_and_the_kaon_cost_what_they_should(made: Selected) -> None:
     whole = efficiency(signal(made), 1.0)
     assert whole / efficiency(signal(made, ("m_bc", "delta_e")), 1.0) > 0.8
     assert whole / efficiency(signal(made, ("is_kaon",)), 1.0) == pytest.approx(0.8, abs=0.15)
-    assert whole / efficiency(signal(made, ("r2",)), 1.0) > 0.9
+    assert whole / efficiency(signal(made, ("r2",)), 1.0) > 0.85
