@@ -31,6 +31,7 @@ IntArray = npt.NDArray[np.intp]
 
 _ROWS = 256
 _TOLERANCE = 1e-7
+_LEAST_EXPECTED = 1e-9
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ def single_scan(z: Sequence[float], level: float = 1.0) -> dict[str, float]:
     }
 
 
-def _window_data(m: Batch, bins: Sequence[IntArray], spectra: FloatArray, pulls: Mapping[str, FloatArray]) -> Data:
+def _window_data(
+    m: Batch, bins: Sequence[IntArray], spectra: FloatArray, pulls: Mapping[str, FloatArray], expected: FloatArray
+) -> Data:
     """Data of one window for many scans: its bins of the shared spectra, auxiliary data shared by parameter name."""
     s = m.structure
     n = len(spectra)
@@ -170,14 +173,39 @@ def _window_data(m: Batch, bins: Sequence[IntArray], spectra: FloatArray, pulls:
     for block, b, where, observed in zip(s.blocks, m.blocks, bins, m.observed.blocks, strict=True):
         aux = np.repeat(observed.g_aux, n, axis=0)
         if block.gamma == "normal":
-            shared = pulls["bins"][:, where]
+            shared = _merged_pulls(pulls["bins"], where, expected)
             aux = np.where(b.g_hi[0] > b.g_lo[0], aux + b.g_width[0] * shared, aux)
-        blocks.append(BlockData(spectra[:, where], aux))
+        blocks.append(BlockData(_merged(spectra, where), aux))
     aux = np.repeat(m.observed.aux, n, axis=0)
     for i, (name, kind) in enumerate(zip(s.names, s.kinds, strict=True)):
         if kind == "normal" and not m.fixed[0, i]:
             aux[:, i] += m.width[0, i] * pulls[name]
     return Data(tuple(blocks), aux)
+
+
+def _merged(spectra: FloatArray, where: IntArray) -> FloatArray:
+    """Bins of spectra (scans, bins): picked, or summed where a row of ``where`` names several (-1 for none).
+
+    Example:
+        >>> _merged(np.array([[1.0, 2.0, 4.0]]), np.array([[0, 1], [2, -1]])).tolist()
+        [[3.0, 4.0]]
+    """
+    if where.ndim == 1:
+        return np.asarray(spectra[:, where])
+    # column by column: as many numbers at a time as the result has
+    total = np.zeros((len(spectra), len(where)))
+    for column in where.T:
+        total += np.where(column >= 0, spectra[:, column], 0.0)
+    return total
+
+
+def _merged_pulls(pulls: FloatArray, where: IntArray, expected: FloatArray) -> FloatArray:
+    """Standard deviations of merged bins whose simulated events are shared out as the expectation is."""
+    if where.ndim == 1:
+        return np.asarray(pulls[:, where])
+    size = np.sqrt(np.maximum(expected, _LEAST_EXPECTED))
+    total = _merged(pulls * size, where)
+    return total / np.sqrt(_merged((size * size)[None], where))
 
 
 def _local(m: Batch, data: Data, backend: Backend) -> tuple[FloatArray, int]:
@@ -234,7 +262,8 @@ def scan_toys(
 
     Args:
         specs: complete workspaces in scan order.
-        bins: per workspace and channel (in alphabetical order), the bins of the shared spectrum that it looks at.
+        bins: per workspace and channel (in alphabetical order), the bins of the shared spectrum that it looks at, or
+            for each of its bins those that it is the sum of (bins, most), filled up with -1.
         spectrum: expected background counts of the shared spectrum.
         toys: number of scans.
         seed: campaign seed.
@@ -272,7 +301,7 @@ def scan_toys(
             wanted = [block.nbins for block in m.structure.blocks]
             if sizes != wanted:
                 raise InputError(f"window {position} of the scan has channels of {wanted} bins, {sizes} were given")
-            z[:, position], lost = _local(m, _window_data(m, bins[position], spectra, pulls), backend)
+            z[:, position], lost = _local(m, _window_data(m, bins[position], spectra, pulls, spectrum), backend)
             failed += lost
     return ScanToys(z.max(axis=1), upcrossings(z, level), failed)
 
