@@ -205,7 +205,7 @@ def _merged_pulls(pulls: FloatArray, where: IntArray, expected: FloatArray) -> F
         return np.asarray(pulls[:, where])
     size = np.sqrt(np.maximum(expected, _LEAST_EXPECTED))
     total = _merged(pulls * size, where)
-    return total / np.sqrt(_merged((size * size)[None], where))
+    return np.asarray(total / np.sqrt(_merged((size * size)[None], where)))
 
 
 def _local(m: Batch, data: Data, backend: Backend) -> tuple[FloatArray, int]:

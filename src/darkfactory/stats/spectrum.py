@@ -133,8 +133,8 @@ def _cut(fitted: Sequence[_Bins], n_second: int) -> SharedSpectrum | None:
     cells: dict[tuple[int, int], list[FloatArray]] = {}
     spans: list[list[tuple[int, int]]] = []
     for f in fitted:
-        low, high = (first[f.name] + np.searchsorted(edges[f.name], v) for v in (f.low, f.high))
-        span = [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
+        begin, end = (first[f.name] + np.searchsorted(edges[f.name], v) for v in (f.low, f.high))
+        span = [(int(a), int(b)) for a, b in zip(begin, end, strict=True)]
         spans.append(span)
         for key, values in zip(span, f.content, strict=True):
             cells.setdefault(key, []).append(np.maximum(values, 0.0))
