@@ -123,7 +123,7 @@ def _batch(site: Mapping[str, Any], shared: Path, logs: Path, ended: threading.E
     from distributed import Client
 
     refused: list[str] = []
-    cluster = make_batch_cluster(site, shared, run_security(site.get("tls")), logs, refused)
+    cluster = make_batch_cluster(site, shared, run_security(site.get("tls"), shared), logs, refused)
     cluster.scale(jobs=site["jobs"])
     client = Client(cluster, set_as_default=False)
     end = time.monotonic() + float(site["wait"])

@@ -61,17 +61,29 @@ def own_security(files: Mapping[str, str]) -> Any:
     return Security(require_encryption=True, tls_ca_file=files["ca_file"], **pairs)
 
 
-def run_security(files: Mapping[str, str] | None) -> Any:
+def run_security(files: Mapping[str, str] | None, folder: Path) -> Any:
     """The site's certificates, or new ones that nobody but this run has.
 
+    Args:
+        files: of the site, None for new ones.
+        folder: where new ones are written, readable by their owner only; whoever removes it removes them.
+
     Raises:
-        UserError: new ones cannot be made.
+        UserError: new ones cannot be made, or the site's key can be read by others.
     """
     from distributed import Security
 
     if files is not None:
         return own_security(files)
     try:
-        return Security.temporary()
+        made = Security.temporary()
     except ImportError as error:
         raise UserError("keys of a run need the package cryptography; install the extra `cluster`") from error
+    texts = {"ca_file": made.tls_ca_file, "cert": made.tls_client_cert, "key": made.tls_client_key}
+    paths = {}
+    for name, text in texts.items():
+        path = folder / f"{name}.pem"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(str(text))
+        paths[name] = str(path)
+    return own_security(paths)

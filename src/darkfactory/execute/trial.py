@@ -120,7 +120,8 @@ def _keys(site: Mapping[str, Any]) -> str:
     if site["tls"] is not None:
         check_private(site["tls"]["key"])
         return "the site's own key is readable by its owner only"
-    run_security(None)
+    with tempfile.TemporaryDirectory() as folder:
+        run_security(None, Path(folder))
     return "each run makes its own, in a folder for its owner only"
 
 

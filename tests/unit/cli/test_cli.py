@@ -62,6 +62,7 @@ def test_every_command_exists_and_explains_itself(name: str, call: Call) -> None
         (["limit", "alp_3gamma", "belle2_445pb", "12"], "mass 12 GeV must be at least 0 and below the centre"),
         (["run", "--dataset", "belle2_445pb"], "--dataset needs --search"),
         (["run", "--search", "nothing"], "search 'nothing' is not in campaign tiny"),
+        (["doctor", "--site", "nowhere"], "there is no site 'nowhere'"),
         (["compare", "alp_3gamma", "--reference", "no.csv"], "no.csv: no such file"),
         (["trigger", "show", "no_menu"], "'no_menu' is no menu and no period"),
         (["trigger", "rates", "run1_2020"], "darkfactory run results/tiny/trigger/run1_2020.json"),
@@ -101,6 +102,21 @@ def test_a_failed_run_is_exit_code_1(project: Path, call: Call) -> None:
     assert done.code == 1
     assert "error: the run failed (exit code 1)" in done.err
     assert "broken on purpose" in done.err
+
+
+def test_two_that_would_submit_are_refused_before_anything_runs(project: Path, call: Call) -> None:
+    (project / "Snakefile").write_text("raise ValueError('never read')\n")
+    site = project / "both"
+    site.mkdir()
+    (site / "site.yaml").write_text("system: slurm\n")
+    (site / "config.yaml").write_text("executor: slurm\n")
+    done = call("run", "--site", "./both")
+    assert done.code == 2
+    assert "exactly one of the two may submit" in done.err
+    assert "never read" not in done.err
+    done = call("run", "--site", "./nowhere")
+    assert done.code == 2
+    assert "there is no site './nowhere'" in done.err
 
 
 def test_config_check_show_and_diff(project: Path, call: Call) -> None:

@@ -181,14 +181,13 @@ def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
 
 
 def test_keys_of_a_run_are_written_for_its_owner_only(tmp_path: Path) -> None:
-    from distributed import Security
-
     from darkfactory.execute.batch import make_batch_cluster
+    from darkfactory.execute.security import run_security
 
     value = BASE | {"system": "slurm", "network": {"scheduler_host": "127.0.0.1"}}
     site = validate(SiteConfig, value).model_dump(mode="json")
     folder = private_folder(tmp_path / "run")
-    cluster = make_batch_cluster(site, folder, Security.temporary(), tmp_path / "logs")
+    cluster = make_batch_cluster(site, folder, run_security(None, folder), tmp_path / "logs")
     try:
         # not one job was asked for: nothing was submitted
         files = [f for f in folder.iterdir() if f.is_file()]
