@@ -9,7 +9,8 @@ if [ "$cmd" = install ]; then
   exec apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client
 fi
 D=$(realpath -m "${2:?state directory}")
-CPUS=${MINI_SLURM_CPUS:-$(nproc)}
+# more than there are: jobs of several cores must fit on a small machine
+CPUS=${MINI_SLURM_CPUS:-8}
 MEM=${MINI_SLURM_MEM_MB:-$(awk '/MemTotal/{print int($2/1024*0.8)}' /proc/meminfo)}
 PORT=${MINI_SLURM_PORT:-26817}
 export SLURM_CONF="$D/slurm.conf"
@@ -48,6 +49,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2,sched_min_interval=0,bf
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
+SlurmdParameters=config_overrides
 KillWait=5
 MinJobAge=300
 EnforcePartLimits=ALL
