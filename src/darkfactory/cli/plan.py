@@ -138,13 +138,13 @@ def _forecasts(planner: Planner, costs: CostsConfig, most: int) -> None:
                 "hours": one.makespan / 3600,
                 "efficiency": round(one.efficiency, 3),
                 "bottleneck": one.bottleneck,
-                **{f"{name} [h]": seconds / 3600 for name, seconds in one.bounds.items()},
+                **{f"{name} [%]": round(100 * s / (workers * one.makespan), 1) for name, s in one.spent.items()},
             }
         )
-    _, kinds = longest_chain(jobs, how.per_job)
+    shortest, kinds = longest_chain(jobs, how.per_job)
     heaviest = max(jobs, key=lambda job: job.seconds)
     click.echo(f"{sum(job.tasks for job in jobs)} tasks in {len(jobs)} jobs on a simulated cluster\n{table(rows)}")
-    click.echo(f"the chain that no number of workers shortens: {' > '.join(kinds)}")
+    click.echo(f"no number of workers shortens the chain of {shortest / 3600:.2g} h: {' > '.join(kinds)}")
     click.echo(f"its longest task: {heaviest.seconds:.0f} s of {heaviest.kind} in {heaviest.name}")
     click.echo(
         f"assumed: task times spread by {how.spread:g}, {how.stragglers:g} of them {how.straggle:g} times as long, "

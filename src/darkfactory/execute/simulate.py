@@ -18,6 +18,9 @@ from darkfactory.core.errors import RunError
 
 __all__ = ["Conditions", "Forecast", "SimulatedJob", "forecast", "longest_chain"]
 
+_RESTART = 5.0
+"""Seconds that a worker needs to come back."""
+
 
 @dataclass(frozen=True)
 class SimulatedJob:
@@ -70,29 +73,28 @@ class Forecast:
     Attributes:
         workers: how many.
         makespan: seconds from the first to the last task.
-        work: seconds of tasks, with what was done twice.
-        bounds: seconds that each limit alone would take: ``work`` over workers, ``chain``, ``scheduler``, ``slots``.
+        spent: worker seconds by what they went into: ``work``, or waiting for ``jobs`` that wait for others, for
+            ``slots`` of jobs that are ready, for the ``scheduler``, or for workers that come back (``deaths``).
     """
 
     workers: int
     makespan: float
-    work: float
-    bounds: Mapping[str, float] = field(default_factory=dict)
+    spent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def efficiency(self) -> float:
         """Share of the workers' time that went into tasks."""
-        return self.work / (self.workers * self.makespan) if self.makespan > 0 else 1.0
+        return self.spent["work"] / (self.workers * self.makespan) if self.makespan > 0 else 1.0
 
     @property
     def bottleneck(self) -> str:
-        """The largest of the limits.
+        """What most of the workers' time goes into.
 
         Example:
-            >>> Forecast(1, 10.0, 9.0, {"work": 9.0, "chain": 3.0}).bottleneck
+            >>> Forecast(1, 10.0, {"work": 9.0, "jobs": 1.0}).bottleneck
             'work'
         """
-        return max(self.bounds, key=lambda name: self.bounds[name])
+        return max(self.spent, key=lambda name: self.spent[name])
 
 
 def longest_chain(jobs: Sequence[SimulatedJob], per_job: float = 0.0) -> tuple[float, list[str]]:
@@ -173,7 +175,8 @@ def forecast(jobs: Sequence[SimulatedJob], workers: int, how: Conditions | None 
     queue: deque[str] = deque()
     left = {job.name: max(1, job.tasks) for job in jobs}
     events: list[tuple[float, int, str, str]] = []
-    free, slots, now, work, dispatched, number = workers, how.slots, 0.0, 0.0, 0.0, 0
+    free, slots, now, dispatched, number = workers, how.slots, 0.0, 0.0, 0
+    spent = dict.fromkeys(("work", "jobs", "slots", "scheduler", "deaths"), 0.0)
 
     def at(time: float, what: str, name: str) -> None:
         nonlocal number
@@ -188,6 +191,7 @@ def forecast(jobs: Sequence[SimulatedJob], workers: int, how: Conditions | None 
             name = queue.popleft()
             free -= 1
             dispatched = max(now, dispatched) + how.per_task
+            spent["scheduler"] += dispatched - now
             seconds = named[name].seconds
             if how.spread:
                 seconds *= math.exp(how.spread * rng.standard_normal() - 0.5 * how.spread**2)
@@ -195,14 +199,17 @@ def forecast(jobs: Sequence[SimulatedJob], workers: int, how: Conditions | None 
                 seconds *= how.straggle
             if how.failures and rng.random() < how.failures * seconds / 3600:
                 # dies half-way, comes back, the task runs again
-                work += 0.5 * seconds
-                at(dispatched + 0.5 * seconds + 5.0, "died", name)
+                spent["work"] += 0.5 * seconds
+                spent["deaths"] += _RESTART
+                at(dispatched + 0.5 * seconds + _RESTART, "died", name)
             else:
-                work += seconds
+                spent["work"] += seconds
                 at(dispatched + seconds, "task", name)
         if not events:
             break
+        before = now
         now, _, what, name = heapq.heappop(events)
+        spent["slots" if ready else "jobs"] += free * (now - before)
         if what == "start":
             queue.extend([name] * left[name])
         elif what == "died":
@@ -217,11 +224,4 @@ def forecast(jobs: Sequence[SimulatedJob], workers: int, how: Conditions | None 
                     open_waits[follower] -= 1
                     if open_waits[follower] == 0:
                         ready.append(follower)
-    chain, _ = longest_chain(jobs, how.per_job)
-    bounds = {
-        "work": work / workers,
-        "chain": chain,
-        "scheduler": how.per_task * sum(max(1, job.tasks) for job in jobs),
-        "slots": sum(how.per_job + job.seconds for job in jobs) / how.slots,
-    }
-    return Forecast(workers, now, work, bounds)
+    return Forecast(workers, now, spent)
