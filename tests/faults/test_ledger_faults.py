@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,30 @@ def test_a_full_disk_is_one_error_and_what_is_done_is_kept(tmp_path: Path, undis
     assert calls(request)[before:] == [2], "the others are not made again"
     assert manifest_of(request) == undisturbed
     assert list(failed_parts(tmp_path)) == [], "what was true is true no longer"
+
+
+def test_a_small_file_system_that_fills_up(tmp_path: Path, undisturbed: bytes) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(small)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        request = request_for(small)
+        with pytest.raises(RunError, match=r"No space left on device(?s:.*) of 6 chunks failed"):
+            run(request, items_for(6), SERIAL)
+        assert not request.output("manifest").exists()
+        folder = request.output("manifest").with_suffix(".parts")
+        assert not list(small.rglob(".*.part*")), "no temporary file is left"
+        whole = {f.name for f in folder.glob("*.root")}
+        assert 0 < len(whole) < 6
+        for file in folder.glob("*.root"):
+            read_part(file)
+        subprocess.run(["mount", "-o", "remount,size=10m", str(small)], check=True)
+        run(request, items_for(6), SERIAL)
+        assert manifest_of(request) == undisturbed
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 def test_the_order_of_chunks_and_restarts_do_not_change_bits(tmp_path: Path, undisturbed: bytes) -> None:
@@ -133,7 +159,7 @@ def test_a_read_only_folder_is_one_clear_error(tmp_path: Path, monkeypatch: pyte
     run(request, items_for(2), SERIAL)
     before = manifest_of(request)
     monkeypatch.setattr("darkfactory.core.files.tempfile.mkstemp", refuse)
-    with pytest.raises(OSError, match="Read-only file system"):
+    with pytest.raises(RunError, match=r"Read-only file system(?s:.*)2 of 2 chunks failed"):
         run(request_for(tmp_path, cut=2), items_for(2), SERIAL)
     assert manifest_of(request) == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +113,9 @@ def run_parts(
     folder = path.with_suffix(".parts")
     failed = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Failure)]
     for i in failed:
-        record_failure(folder, request, items[i], outcomes[i])
+        # where there is no room for the record either, the error alone tells
+        with contextlib.suppress(OSError):
+            record_failure(folder, request, items[i], outcomes[i])
     forget_failures(folder, {part_name(request, items[i]) for i in failed})
     if failed and not _allowed(request, items, failed):
         raise _refuse(what, [outcomes[i] for i in failed], len(items))
