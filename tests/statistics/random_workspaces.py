@@ -207,6 +207,8 @@ def survey(
             # data that no parameters describe, or expectations below zero, have several minima: limits are flagged
             if verdict == "lower" and bool(_poor(batch, first.base)[0]):
                 verdict = "lower, flagged"
+            if verdict == "lower" and "ok" not in first.status[0]:
+                verdict = "lower, no limit"
             if verdict == "ours failed" and degenerate(first):
                 verdict = "ours failed, degenerate"
             found.pyhf[verdict] += 1

@@ -7,6 +7,8 @@ import pyhf
 import pytest
 
 from darkfactory.stats import NewtonOptimizer
+from darkfactory.stats.certificate import PyhfWindow
+from darkfactory.stats.channel_density import density_of
 from darkfactory.stats.examples import bump_window, template_window
 from darkfactory.stats.histfactory import UnsupportedModel, compile_workspace, compile_workspaces
 from darkfactory.stats.optimizer import pyhf_backend
@@ -138,3 +140,35 @@ def test_unsupported_workspaces_raise_and_are_reported(change: str, match: str) 
     groups, refused = compile_workspaces([bump_window(1, bins=10), spec])
     assert list(refused) == [1]
     assert groups[0].positions == (0,)
+
+
+def test_fits_made_together_are_those_of_the_hypothesis_test() -> None:
+    """Prepared fits are found, nothing is fitted again, and the answer is the same."""
+    window = PyhfWindow(bump_window(3, injected=2.0), 20.0)
+    mus = [0.7, 1.9, 3.2]
+    plain, prepared = NewtonOptimizer(), NewtonOptimizer()
+    with pyhf_backend(plain):
+        wanted = [window.hypotest(mu)[:2] for mu in mus]
+    with pyhf_backend(prepared):
+        prepared.prepare(window.model, window.data, window.bounds, mus, density_of(window.model).values)
+        # with the data: free, without signal and each strength; with what is expected: free and each strength
+        assert len(prepared._fits) == 2 * len(mus) + 3
+        known = set(prepared._fits)
+        found = [window.hypotest(mu)[:2] for mu in mus]
+        assert set(prepared._fits) == known
+    for (cls, band), (cls_wanted, band_wanted) in zip(found, wanted, strict=True):
+        assert cls == pytest.approx(cls_wanted, rel=1e-9)
+        assert band == pytest.approx(band_wanted, rel=1e-9)
+
+
+def test_the_direct_normal_distribution_has_the_same_bits() -> None:
+    x = np.concatenate([np.linspace(-40, 40, 2001), [np.nan, np.inf, -np.inf, 0.0]])
+    stock = pyhf.tensor.numpy_backend()
+    with pyhf_backend(NewtonOptimizer()):
+        assert pyhf.tensorlib.name == "numpy"
+        assert np.array_equal(pyhf.tensorlib.normal_cdf(x), stock.normal_cdf(x), equal_nan=True)
+        assert np.array_equal(
+            pyhf.tensorlib.normal_cdf(x, 0.3, 2.0), stock.normal_cdf(x, 0.3, 2.0), equal_nan=True
+        )  # fmt: skip
+    with pyhf_backend(pyhf.optimize.scipy_optimizer()):
+        assert type(pyhf.tensorlib) is type(stock)

@@ -20,6 +20,14 @@ def test_random_workspaces() -> None:
     assert found.pyhf["equal"] > 2
 
 
+def test_workspaces_that_once_went_wrong() -> None:
+    """A free fit that needed more steps; a profile with two minima; one where plain pyhf ends below zero."""
+    found = survey([590, 875, 35], BACKENDS[-1:], certificates=False, stock_every=1)
+    # pyhf's lower minimum at a signal of its own: no limit of ours
+    assert found.pyhf == {"equal": 1, "lower, no limit": 1, "lower, below zero": 1}
+    assert found.problems == []
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(20))
 def test_ten_thousand_random_workspaces(part: int) -> None:
