@@ -19,7 +19,7 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
 
 _ROOT_STEPS = 60
-_FEW, _MANY = 200, 2000
+_FEW, _MANY = 200, 800
 # a Newton step from this near lands a hundred thousand times nearer
 _CLOSE = 1e-5
 # the last Newton step is taken, so that a decrement of this size leaves its square
