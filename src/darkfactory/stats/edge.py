@@ -20,6 +20,7 @@ _STEPS = 200
 _DISTANCE = 1e-5
 # few events: steps of the expected information may circle around the best place
 _SLACK = 1e-3
+_PATIENCE = 25
 # relative distance at which a parameter counts as being at its bound
 _NEAR = 1e-3
 _SMALLEST, _LARGE = 1e-6, 1e12
@@ -150,7 +151,12 @@ def fit_edges(counts: Array, edges: Array, *, start: float, quadratic: bool = Tr
     value = _start(counts, m, free, start)
     best = _deviance(counts, edge_shape(m, value))
     damping, converged = np.full(len(counts), 1e-3), np.zeros(len(counts), dtype=bool)
-    for _ in range(_STEPS):
+    earlier = best.copy()
+    for step_number in range(1, _STEPS + 1):
+        if step_number % _PATIENCE == 0:
+            # the best place may lie where the last bin expects nothing: steps end there, gains die out
+            converged |= earlier - best < _SLACK
+            earlier = best.copy()
         open_ = np.flatnonzero(~converged)
         if not len(open_):
             break
