@@ -88,7 +88,9 @@ def test_one_pair_of_electrons_and_its_vertex() -> None:
         "m_ll": mass(pair), "m2_ll": mass(pair) ** 2, "m_taus": mass(rest), "m_four_tracks": mass(pair + rest),
         "p_lmax_cms": 1.0, "p_lmin_cms": 0.6, "p_tmax_cms": 0.7, "p_tmin_cms": 0.5, "m2_missing": mass(missing) ** 2,
         "e_missing_cms": missing[0], "e_visible_cms": FRAME.sqrts - missing[0], "extra_energy": 0.0,
-        "m_tau_side": min(mass(pair + MUON), mass(pair + PION)), "n_mu_tau": 1, "n_e_tau": 0,
+        "m_tau_side": min(mass(pair + MUON), mass(pair + PION)),
+        "m_three_min": min(mass(p) for p in (pair + MUON, pair + PION, rest + MINUS, rest + PLUS)),
+        "n_mu_tau": 1, "n_e_tau": 0,
         "p_ll_cms": np.linalg.norm(pair[1:]), "distance_ll": 4.0, "r_ll": 3.0, "significance_ll": 40.0,
         "probability_ll": 0.25, "pointing_ll": 0.0, "m_recoil": mass(np.array([FRAME.sqrts, 0, 0, 0]) - pair),
     }  # fmt: skip

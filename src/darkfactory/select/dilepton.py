@@ -17,7 +17,7 @@ from darkfactory.events.schema import require_fields
 from darkfactory.physics.beams import BeamFrame
 from darkfactory.physics.constants import M_E, M_MU, M_PI0, M_PIPLUS
 from darkfactory.select.candidates import Candidates, Observable
-from darkfactory.select.ditau import four_track_thrust, opposite_pairings, photon_sums
+from darkfactory.select.ditau import four_track_thrust, least_three_tracks, opposite_pairings, photon_sums
 from darkfactory.select.objects import Array, Flat, cm_matrix, flatten, good_photons, good_tracks, photon_p4, transform
 from darkfactory.select.recoil import count_flags
 from darkfactory.select.vectors import angle, mass2, modulus, polar_angle, signed_root
@@ -191,6 +191,8 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("m_taus", "GeV", _T, _mass, (0.0, 10.6), "mass of the two tracks of the taus"),
     Observable("m_tau_side", "GeV", (*_L, *_T), _tau_sides, (0.0, 8.0),
                "smaller mass of the pair with one of the other tracks: below that of the tau if it has three prongs"),
+    Observable("m_three_min", "GeV", (*_L, *_T), least_three_tracks, (0.0, 8.0),
+               "smallest mass of three of the four tracks: below that of the tau where it decayed to them"),
     Observable("m_four_tracks", "GeV", (*_L, *_T), lambda a, b, c, d: signed_root(mass2(a + b + c + d)), (0.0, 10.6),
                "mass of the four tracks"),
     Observable("m2_missing", "GeV^2", (_M,), mass2, (-20.0, 100.0), "squared missing mass"),

@@ -39,7 +39,15 @@ from darkfactory.select.vectors import (
     transverse_to,
 )
 
-__all__ = ["OBSERVABLES", "dimuon_ditau", "four_track_thrust", "opposite_pairings", "photon_sums", "pi0_count"]
+__all__ = [
+    "OBSERVABLES",
+    "dimuon_ditau",
+    "four_track_thrust",
+    "least_three_tracks",
+    "opposite_pairings",
+    "photon_sums",
+    "pi0_count",
+]
 
 _FLAGS = ("is_mu", "is_mu_tight", "is_e", "is_k")
 _TRACK = ("charge", "px", "py", "pz", "d0", "z0", "cluster_e", *_FLAGS)
@@ -193,7 +201,14 @@ def four_track_thrust(*tracks: Array) -> Array:
     return np.asarray(best / total)
 
 
-def _least_three_tracks(hard: Array, soft: Array, first: Array, second: Array) -> Array:
+def least_three_tracks(hard: Array, soft: Array, first: Array, second: Array) -> Array:
+    """Smallest mass of three of four tracks.
+
+    Example:
+        >>> p = [np.array([[2.0, 0.0, 0.0, 2.0]]), np.array([[1.0, 0.0, 0.0, -1.0]]), np.zeros((1, 4))]
+        >>> least_three_tracks(p[0], p[1], p[2], p[2]).round(3).tolist()
+        [0.0]
+    """
     total = hard + soft + first + second
     masses = [signed_root(mass2(total - p)) for p in (hard, soft, first, second)]
     return np.asarray(np.min(masses, axis=0))
@@ -249,7 +264,7 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("m_pair", "GeV", (_H, _S), lambda h, s: signed_root(mass2(h + s)), (0.0, 11.0), "mass of the muons"),
     Observable("m_taus", "GeV", (_A, _B), lambda a, b: signed_root(mass2(a + b)), (0.0, 11.0),
                "mass of the two tracks of the taus"),
-    Observable("m_three_min", "GeV", (_H, _S, _A, _B), _least_three_tracks, (0.0, 8.0),
+    Observable("m_three_min", "GeV", (_H, _S, _A, _B), least_three_tracks, (0.0, 8.0),
                "smallest mass of three of the four tracks: below that of the tau where it decayed to them"),
     Observable("m2_missing", "GeV^2", (_M,), mass2, (-20.0, 100.0), "squared missing mass"),
     Observable("p_missing_cms", "GeV", (_M,), modulus, (0.0, 5.5), "CM missing momentum"),
