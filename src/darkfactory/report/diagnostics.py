@@ -184,6 +184,7 @@ def coverage_map_figure(rows: Sequence[Row], *, title: str) -> Figure:
     ax.minorticks_off()
     ax.tick_params(length=0)
     ax.set(xlabel="true signal [events]", ylabel="background [events]")
-    fig.colorbar(image, ax=ax, label=f"coverage at {cl:.0%} CL (numbers: %)")
-    ax.set_title(title, loc="left", fontsize=10)
+    # what the numbers are stands above: beside a map of few rows it would not fit
+    fig.colorbar(image, ax=ax, label="coverage")
+    ax.set_title(f"{title}: coverage of {cl:.0%} CL limits in %", loc="left", fontsize=10)
     return fig
