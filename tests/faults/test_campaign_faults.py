@@ -159,6 +159,9 @@ def test_five_kills_in_one_campaign_leave_the_same_bits(undisturbed: Mapping[str
 def test_a_second_run_in_the_same_folder_is_refused(undisturbed: Mapping[str, str], project: Path) -> None:
     run = start(project)
     assert until(some(project, "gridpacks.json"), run)
+    # it must not end before it was asked about
+    engine = family(run, "snakemake")[0]
+    engine.suspend()
     second = python(project, *RUN[2:])
     assert second.returncode == 2, second.stdout + second.stderr
     assert "runs the workflow in this folder; wait until it ends" in second.stderr
@@ -166,6 +169,7 @@ def test_a_second_run_in_the_same_folder_is_refused(undisturbed: Mapping[str, st
     assert retry.returncode == 2
     status = python(project, "darkfactory.cli.main", "status", "-c", "tiny")
     assert "runs the workflow here" in status.stdout
+    engine.resume()
     assert run.wait(LIMIT) == 0
     assert contents(project / "results") == undisturbed
 

@@ -28,7 +28,11 @@ def test_each_hypothesis_asks_for_the_blocks_of_its_own_grid() -> None:
             }
         }
     }
-    planner = Planner(load_campaign("laptop", config_dir=ROOT / "config", overrides=[{"overrides": second}]))
+    planner = Planner(
+        load_campaign(
+            "laptop", config_dir=ROOT / "config", overrides=[{"overrides": second, "execution": {"block": 10}}]
+        )
+    )
     w = {"search": "alp_3gamma", "dataset": "belle2_445pb"}
     paths = planner.selected_signals(w, "selected")
     assert [p.split("/selected/")[-1] for p in paths if "belle2_mumu_zprime" in p] == [
