@@ -11,7 +11,7 @@ from darkfactory.interpret.comparison import compare_rows, ratio_summary
 from darkfactory.report.page import Link, Section
 from darkfactory.store.tables import read_csv, read_reference
 
-__all__ = ["landing_row", "landing_section"]
+__all__ = ["landing_row", "landing_section", "measurement_row"]
 
 Row = Mapping[str, Any]
 
@@ -65,17 +65,44 @@ def landing_row(base: Path, entry: Mapping[str, Any], references: Path) -> dict[
     }
 
 
-def landing_section(base: Path, entries: Sequence[Mapping[str, Any]], references: Path, said: str) -> Section:
+def measurement_row(base: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One measurement: what was put in and what came out, in MeV.
+
+    Args:
+        base: folder of the dataset's results.
+        entry: ``search``, ``dataset``, ``luminosity_fb``.
+    """
+    stored = read_json(base / "measurement.json")
+    return {
+        "measurement": Link(entry["search"], f"#{entry['search']}-{entry['dataset']}"),
+        "dataset": entry["dataset"],
+        "luminosity [/fb]": entry["luminosity_fb"],
+        "generated [MeV]": f"{1e3 * stored['generated']:.2f}",
+        "found [MeV]": f"{1e3 * stored['measured']:.2f} +- {stored['error_mev']:.2f}",
+        "statistical error at this luminosity [MeV]": stored["toys"]["error_mev"],
+        "systematic error [MeV]": stored["systematic_mev"],
+        "numbers": Link("measurement.json", f"../{entry['search']}/{entry['dataset']}/measurement.json"),
+    }
+
+
+def landing_section(
+    base: Path, entries: Sequence[Mapping[str, Any]], references: Path, said: str,
+    measurements: Sequence[Mapping[str, Any]] = (),
+) -> Section:  # fmt: skip
     """The table of all datasets.
 
     Args:
         base: folder of the campaign's results.
-        entries: of the report's request.
+        entries: searches of the report's request.
         references: folder of published tables.
         said: what stands for data.
+        measurements: of the report's request.
     """
     rows = [landing_row(base / e["search"] / e["dataset"], e, references) for e in entries]
     note = (
         f"Data: {said}. Where a limit is two-sided, see the search's section. Largest excesses are those of the scans."
     )
-    return Section("summary", "Summary", [note], (), {"Searches": rows})
+    tables: dict[str, Sequence[Row]] = {"Searches": rows} if rows else {}
+    if measurements:
+        tables["Measurements"] = [measurement_row(base / m["search"] / m["dataset"], m) for m in measurements]
+    return Section("summary", "Summary", [note], (), tables)

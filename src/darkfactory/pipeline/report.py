@@ -205,7 +205,8 @@ def finish(request: Mapping[str, Any]) -> None:
     folder = page.parent
     folder.mkdir(parents=True, exist_ok=True)
     base, references = job.output("manifest").parent, Path(job.spec["references"])
-    sections = [landing_section(base, job.spec["searches"], references, DATA_LABELS[job.spec["data"]])]
+    said = DATA_LABELS[job.spec["data"]]
+    sections = [landing_section(base, job.spec["searches"], references, said, job.spec["measurements"])]
     sections += [_dataset(job, entry, folder) for entry in job.spec["searches"]]
     sections += [_measurement(job, entry, folder) for entry in job.spec["measurements"]]
     sections += _comparisons(job, folder)

@@ -74,3 +74,19 @@ def test_masses_outside_the_published_range_are_left_out() -> None:
     found = compare_rows([{"mass_gev": m, "expected": 2.0} for m in (0.5, 1.0, 2.0, 2.5)], published)
     assert [r["mass_gev"] for r in found] == [1.0, 2.0]
     assert ratio_summary([]) is None
+
+
+def test_a_measurement_is_a_row_of_its_own(tmp_path: Path) -> None:
+    entry = {"search": "tau_mass", "dataset": "belle2_190fb", "luminosity_fb": 190.0}
+    stored = {
+        "generated": 1.77693,
+        "measured": 1.7775,
+        "error_mev": 0.9,
+        "toys": {"error_mev": 0.08},
+        "systematic_mev": 0.1,
+    }
+    write_json(tmp_path / "tau_mass" / "belle2_190fb" / "measurement.json", stored)
+    section = landing_section(tmp_path, [], tmp_path, "pseudo-data", [entry])
+    [row] = section.tables["Measurements"]
+    assert (row["generated [MeV]"], row["found [MeV]"]) == ("1776.93", "1777.50 +- 0.90")
+    assert "Searches" not in section.tables
