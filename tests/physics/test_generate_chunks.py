@@ -87,8 +87,14 @@ def test_bias_is_unbiased() -> None:
         a, ea = moments(results[0][observable], results[0][3])
         b, eb = moments(results[1][observable], results[1][3])
         assert a == pytest.approx(b, abs=4 * np.hypot(ea, eb))
-    # more events where the bias asks for them
-    assert np.mean(results[1][1] > 5) > 2 * np.mean(results[0][1] > 5)
+    # more events where the bias asks for them, by as much
+    m, w = results[0][1], results[0][3]
+    factor = np.interp(m**2, [0.0, 30.0, 80.0], [1.0, 3.0, 30.0]) * w
+    asked, plain_share = (float(np.sum(f * (m > 5)) / np.sum(f)) for f in (factor, w))
+    share = float(np.mean(results[1][1] > 5))
+    assert asked > 1.5 * plain_share
+    error = np.sqrt(share / len(results[1][1]) + asked**2 / np.sum(m > 5))
+    assert abs(share - asked) < 4 * error
 
 
 @pytest.fixture(scope="module")

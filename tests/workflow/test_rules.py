@@ -126,7 +126,7 @@ EDITED = {
     "templates": {"model", "workspace", "limits", "scan", "figures"},
     "stats": {"limits", "scan", "diagnostics", "combine"},
     "models": {"generate", "model", "workspace", "limits", "scan", "interpret", "figures", "combine"},
-    "interpret": {"interpret", "figures", "combine"},
+    "interpret": {"interpret", "figures", "combine", "report"},
     "report": {"diagnostics", "combine", "figures", "report"},
     "cli": set(),
 }

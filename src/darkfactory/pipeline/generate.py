@@ -16,8 +16,9 @@ from darkfactory.generate.parametric import generate_parametric_chunk
 from darkfactory.pipeline.beams import nominal_frame
 from darkfactory.pipeline.integrate import read_gridpack
 from darkfactory.pipeline.parts import Progress, read_manifest, run_parts
-from darkfactory.pipeline.processes import beams_of, point_process, process_config, signal_side
+from darkfactory.pipeline.processes import beams_of, point_process, process_config
 from darkfactory.pipeline.request import Request
+from darkfactory.pipeline.signal_sides import signal_side
 from darkfactory.records.books import Book
 from darkfactory.store.arrays import write_arrays
 

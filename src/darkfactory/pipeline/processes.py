@@ -14,11 +14,10 @@ from darkfactory.config.points import parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.tau_decays import TauDecaysConfig
 from darkfactory.core.digest import canonical_json
-from darkfactory.generate.b_signal import SignalSide, build_signal
 from darkfactory.generate.process import Process, build_process
 from darkfactory.physics.beams import Beams
 
-__all__ = ["beams_of", "point_process", "process_config", "signal_side"]
+__all__ = ["beams_of", "parameters_at", "point_process", "process_config"]
 
 
 def process_config(spec: Mapping[str, Any]) -> ProcessConfig:
@@ -53,22 +52,12 @@ def _build(text: str) -> Process:
     )
 
 
-def _parameters(spec: Mapping[str, Any], point: str) -> dict[str, float]:
+def parameters_at(spec: Mapping[str, Any], point: str) -> dict[str, float]:
     """Parameters of the model at a point."""
     parameters = dict(spec["parameters"])
     if point != "all":
         parameters |= {spec["axes"][axis]: value for axis, value in parse_point(point).items()}
     return parameters
-
-
-def signal_side(spec: Mapping[str, Any], point: str) -> SignalSide | None:
-    """What the B on the signal side decays to at a point, for processes that have one."""
-    config = process_config(spec)
-    meson = config.pythia.get("signal")
-    if not meson:
-        return None
-    model = validate(ModelConfig, spec["model"], where="model")
-    return build_signal(config, model, _parameters(spec, point), str(meson))
 
 
 def point_process(spec: Mapping[str, Any], point: str) -> Process:
@@ -80,6 +69,6 @@ def point_process(spec: Mapping[str, Any], point: str) -> Process:
         spec: of the stages integrate and generate.
         point: name of the point, ``all`` for a background.
     """
-    parameters = _parameters(spec, point)
+    parameters = parameters_at(spec, point)
     parts = {k: spec.get(k) for k in ("process", "model", "beams", "tau_decays")}
     return _build(canonical_json({**parts, "parameters": parameters}))

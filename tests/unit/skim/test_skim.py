@@ -19,7 +19,7 @@ from darkfactory.skim.skim import skim, skim_any, skim_masks
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "skims"
 FRAME: BeamFrame = beam_frame(7.004, 4.002, 0.0415)
 TRACK = {"charge": 1, "px": 1.0, "py": 0.0, "pz": 0.3, "d0": 0.0, "z0": 0.0, "is_mu": True, "is_mu_tight": False,
-         "is_e": False}  # fmt: skip
+         "is_e": False, "is_pi": True, "is_k": False}  # fmt: skip
 CLUSTER = {"e": 1.0, "theta": 1.5, "phi": 0.0, "time": 0.0, "dt99": 3.0, "track": -1, "photon_like": True}
 
 
