@@ -12,7 +12,10 @@ from matplotlib.figure import Figure
 
 __all__ = ["COLOURS", "DATA_LABELS", "figure", "mark_projection", "stamp", "style"]
 
-COLOURS = ("#3b6ea5", "#d08c2f", "#5a9367", "#a94f4f", "#7a6aa8", "#8a7f5c", "#4aa3a2", "#777777")
+COLOURS = (
+    "#3b6ea5", "#d08c2f", "#5a9367", "#a94f4f", "#7a6aa8", "#8a7f5c", "#4aa3a2", "#777777", "#c77cbf", "#8fb84a",
+    "#b5651d", "#2f4f4f",
+)  # fmt: skip
 
 DATA_LABELS = {
     "pseudo": "pseudo-data",
