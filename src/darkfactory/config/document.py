@@ -105,7 +105,7 @@ def configuration_schema() -> dict[str, Any]:
     """
     keys = [(name, "validation", kind.adapter) for name, kind in KINDS.items()]
     # pydantic types the mode as a literal, which a tuple built here is not
-    schemas, shared = TypeAdapter.json_schemas(keys, ref_template=_REFERENCE + "{model}")  # type: ignore[arg-type]
+    schemas, shared = TypeAdapter.json_schemas(keys, ref_template=_REFERENCE + "{model}")  # type: ignore[arg-type]  # keys of mixed types
     definitions: dict[str, Any] = {name: _tidy(value) for name, value in dict(shared["$defs"]).items()}
     for (name, _), schema in schemas.items():
         definitions[str(name)] = _of_kind(_tidy(schema), KINDS[str(name)], definitions)

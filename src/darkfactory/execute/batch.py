@@ -168,7 +168,7 @@ def _scheduler_options(site: BatchSite) -> dict[str, Any]:
 def _telling(job: Any, refused: list[str]) -> Any:
     """A class of jobs that notes why the batch system refused one: dask-jobqueue only logs it."""
 
-    class TellingJob(job):  # type: ignore[misc]
+    class TellingJob(job):  # type: ignore[misc]  # chosen when called
         async def start(self) -> None:
             try:
                 await super().start()

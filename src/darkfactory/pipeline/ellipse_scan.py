@@ -82,7 +82,7 @@ def limits_of(request: Mapping[str, Any], first: int, last: int) -> list[dict[st
                 record = LimitRecord(
                     point=w["point"], hypothesis=w["hypothesis"], axes=w["axes"], quantity=meaning["quantity"],
                     unit=meaning["unit"], cl=cl, observed=float(found[0]) if ok else None,
-                    expected=tuple(float(v) for v in found[1:]) if ok else None, method=method,  # type: ignore[arg-type]
+                    expected=tuple(float(v) for v in found[1:]) if ok else None, method=method,  # type: ignore[arg-type]  # five
                     scale=w["scale"], p0_local=float(p0[i]) if ok else None, z_local=float(z[i]) if ok else None,
                     mu_hat=None, mu_err=None, status="ok" if ok else "no_sensitivity", data=w["data"],
                     certificate={"confirmed_by": _CONFIRMED[method], "passed": True} if ok else {},

@@ -94,7 +94,7 @@ class ThresholdSurface:
             raise InputError(f"no threshold surface: kind is {value.get('kind')!r}; optimise it again")
         return cls(
             value["observable"], value["first"], value["second"], Surface.from_dict(value["surface"]),
-            tuple((str(p[0]), *(float(v) for v in p[1:])) for p in value["points"]),  # type: ignore[misc]
+            tuple((str(p[0]), *(float(v) for v in p[1:])) for p in value["points"]),  # type: ignore[misc]  # pairs as read
             OvertrainingCheck.from_dict(value["check"]), tuple(value["notes"]),
         )  # fmt: skip
 

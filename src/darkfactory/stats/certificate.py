@@ -99,7 +99,7 @@ class EvaluationsSpentError(ValueError):
     """A search in stock pyhf that took more evaluations than it was allowed."""
 
 
-class _CountedModel(pyhf.Model):  # type: ignore[misc]
+class _CountedModel(pyhf.Model):  # type: ignore[misc]  # its base is untyped
     """A pyhf model that stops a search after so many evaluations of its density."""
 
     allowed: int | None = None

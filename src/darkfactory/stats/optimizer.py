@@ -38,7 +38,7 @@ _STARTS_KEPT = 16
 _PATIENCE = 10
 
 
-class _DirectBackend(pyhf.tensor.numpy_backend):  # type: ignore[misc]
+class _DirectBackend(pyhf.tensor.numpy_backend):  # type: ignore[misc]  # its base is untyped
     """pyhf's numpy backend, with the normal distribution function that scipy's distribution object calls in the end.
 
     The bits are the same; a third of a hypothesis test's time was spent on the way there.

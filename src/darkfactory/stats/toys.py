@@ -289,7 +289,7 @@ def toy_limits(
         result.append(
             ToyLimit(
                 observed=None if crossing is None else crossing[0],
-                expected=tuple(complete) if len(complete) == 5 else None,  # type: ignore[arg-type]
+                expected=tuple(complete) if len(complete) == 5 else None,  # type: ignore[arg-type]  # five
                 error=error,
                 failed=failed,
             )
