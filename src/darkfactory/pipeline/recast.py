@@ -38,12 +38,15 @@ def read_limits(file: str | Path) -> list[dict[str, Any]]:
     for row in read_csv(file):
         mass = row.get("mass_gev", row.get("mass_GeV"))
         observed = row.get("observed", row.get("limit"))
-        if mass is None or (observed is None and row.get("expected") is None):
+        numbers = [v for v in (mass, observed, row.get("expected")) if v is not None]
+        if mass is None or len(numbers) < 2 or any(isinstance(v, str) for v in numbers):
             raise InputError(
                 f"{file}: a table of limits needs the columns mass_GeV and limit (in the unit of the rate), optionally "
                 f"expected, ctau_cm, cl; it has {list(row)}"
             )
         rows.append({**row, "mass_gev": float(mass), "observed": observed})
+    if not rows:
+        raise InputError(f"{file}: the table of limits has no rows; give one row a mass")
     return rows
 
 

@@ -84,9 +84,17 @@ def test_limits_of_a_search_are_those_of_narrow_signals(tmp_path: Path) -> None:
         limits_of_search(file, "zprime")
 
 
-def test_a_table_without_numbers_is_told(tmp_path: Path) -> None:
-    (tmp_path / "limits.csv").write_text("mass_GeV,limit\n1.0,\n")
-    with pytest.raises(InputError, match="needs the columns mass_GeV and limit"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mass_GeV,limit\n1.0,\n", "needs the columns mass_GeV and limit"),
+        ("mass_GeV,limit\nlight,2.0\n", "needs the columns mass_GeV and limit"),
+        ("mass_GeV,limit\n", "the table of limits has no rows"),
+    ],
+)
+def test_a_table_without_numbers_is_told(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "limits.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
         read_limits(tmp_path / "limits.csv")
 
 
