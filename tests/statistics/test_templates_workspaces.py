@@ -288,7 +288,25 @@ def test_a_point_without_signal_says_so() -> None:
     point = workspaces(toy, L_ZPRIME).points[key]
     assert point.status == "no_sensitivity"
     assert point.spec is None
+    assert point.reason == "no signal is expected in the window"
     assert PointWorkspace.from_dict(json.loads(json.dumps(point.to_dict()))) == point
+
+
+def test_a_signal_of_a_handful_of_simulated_events_has_no_limit_and_says_why() -> None:
+    key = "zprime/m2p00000"
+    h = ZPRIME.samples[key].histogram
+    total = float(h.sumw.sum())
+    # all weights alike: n effective events have the relative error 1 / sqrt(n)
+    for effective, status in ((5.0, "no_sensitivity"), (8.0, "ok")):
+        sumw2 = h.sumw / total * total**2 / effective
+        thin = SignalSample(Histogram(h.edges, h.sumw, sumw2, {}, h.n_generated), ZPRIME.samples[key].sigma_fb)
+        point = workspaces(replace(ZPRIME, samples={**ZPRIME.samples, key: thin}), L_ZPRIME).points[key]
+        assert point.status == status
+        if status != "ok":
+            assert point.spec is None
+            assert "relative error of 0.45, worse than max_signal_error 0.4: generate more events" in point.reason
+        else:
+            assert point.reason == ""
 
 
 def test_pseudo_data_are_drawn_once_and_shared_by_the_windows() -> None:

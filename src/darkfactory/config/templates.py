@@ -332,6 +332,9 @@ class TemplatesConfig(StrictModel):
     """One nuisance per fitted bin for the statistics of the simulated backgrounds."""
     min_effective_ratio: float = Field(default=5.0, gt=0)
     """Fitted bins with fewer effective simulated events than this times the expectation are flagged."""
+    max_signal_error: float = Field(default=0.4, gt=0)
+    """Points whose simulated signal is known worse than this (relative; 0.4 are six effective events) get no limit, and
+    the record says why: far from the lifetimes that were generated a handful of reweighted events make the rate."""
     max_factor: Tagged = Tagged(
         value=10.0,
         source="assumed",

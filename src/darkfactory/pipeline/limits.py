@@ -85,7 +85,7 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
 
 
 def _no_sensitivity(workspace: Mapping[str, Any], meaning: Mapping[str, Any], cl: float) -> dict[str, Any]:
-    """The record of a point where no signal is expected in the window: a status, no number."""
+    """The record of a point without a workspace: a status and the reason, no number."""
     return {
         "point": workspace["point"],
         "hypothesis": workspace["hypothesis"],
@@ -105,7 +105,7 @@ def _no_sensitivity(workspace: Mapping[str, Any], meaning: Mapping[str, Any], cl
         "data": workspace["data"],
         "blinded": False,
         "certificate": {},
-        "lint": ["no signal is expected in the window"],
+        "lint": [workspace["reason"]],
         "extra": {},
     }
 

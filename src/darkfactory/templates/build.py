@@ -58,6 +58,7 @@ class PointTemplate:
         core_background: expected background within two widths.
         effective_ratio: least effective simulated events over expected background of the fitted bins.
         flagged_bins: fitted bins below the configured ratio.
+        signal_error: relative statistical error of the simulated signal.
     """
 
     hypothesis: str
@@ -74,6 +75,7 @@ class PointTemplate:
     core_background: float
     effective_ratio: float
     flagged_bins: tuple[int, ...]
+    signal_error: float = 0.0
 
     @property
     def key(self) -> str:
@@ -109,6 +111,7 @@ class PointTemplate:
                 p["satisfied"], p["systematic"],
             ),
             value["core_background"], value["effective_ratio"], tuple(value["flagged_bins"]),
+            value["signal_error"],
         )  # fmt: skip
 
 
@@ -253,7 +256,7 @@ def _point(
             for n, (d, u) in sorted(signal.shapes.items())
         },
         norms, efficiency, templates, choice, float(core.sum()), float(ratio.min()),
-        tuple(int(i) for i in np.flatnonzero(ratio < config.min_effective_ratio)),
+        tuple(int(i) for i in np.flatnonzero(ratio < config.min_effective_ratio)), signal.statistical,
     )  # fmt: skip
 
 

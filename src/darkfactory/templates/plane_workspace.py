@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.points import parse_point
-from darkfactory.templates.workspace import MEASUREMENT, POI, PointWorkspace
+from darkfactory.templates.workspace import MEASUREMENT, NO_SIGNAL, POI, PointWorkspace
 
 __all__ = ["REGION", "window_workspaces"]
 
@@ -98,5 +98,6 @@ def window_workspaces(
             hypothesis, point, parse_point(point), REGION, "ok" if ok else "no_sensitivity", spec if ok else None,
             events / per_fb if ok else 0.0, events if ok else 0.0, b, float(efficiency[i]), ((0.0, 1.0),), (True,),
             (b / error) ** 2 / b if error > 0 and b > 0 else 0.0, (), None, None, data,
+            reason="" if ok else NO_SIGNAL,
         )  # fmt: skip
     return built

@@ -17,10 +17,11 @@ from darkfactory.templates.pseudodata import Observed
 from darkfactory.templates.shapes import TemplatePoint
 from darkfactory.templates.variations import limited, varying_part
 
-__all__ = ["MEASUREMENT", "POI", "PointWorkspace", "WorkspaceSet", "build_workspaces"]
+__all__ = ["MEASUREMENT", "NO_SIGNAL", "POI", "PointWorkspace", "WorkspaceSet", "build_workspaces"]
 
 POI = "mu"
 MEASUREMENT = "limit"
+NO_SIGNAL = "no signal is expected in the window"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class PointWorkspace:
 
     Attributes:
         hypothesis, point, axes, region: what and where.
-        status: ``ok``, or ``no_sensitivity`` when no signal is expected in the window (then ``spec`` is None).
+        status: ``ok``, or ``no_sensitivity`` when no signal is expected in the window or too few simulated events
+            stand behind it (then ``spec`` is None).
         spec: the complete workspace, plain JSON.
         scale: cross section in fb of one unit of ``mu``.
         signal_events: signal events of one unit of ``mu``.
@@ -41,6 +43,7 @@ class PointWorkspace:
         order, order_satisfied: of the polynomial, None for simulation.
         data: ``pseudo``, ``asimov`` or ``real``.
         limited: variations (``sample: nuisance``) too strong for the fit, limited to what it can follow.
+        reason: why there is no workspace.
     """
 
     hypothesis: str
@@ -61,6 +64,7 @@ class PointWorkspace:
     order_satisfied: bool | None
     data: str
     limited: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def key(self) -> str:
@@ -267,6 +271,18 @@ def _parts(
     return [("", 1.0 - fraction, (n,)), (n, fraction, (n,))]
 
 
+def _without_signal(t: PointTemplate, config: TemplatesConfig) -> str:
+    """Why a point can have no limit, or nothing."""
+    if not sum(t.signal) > 0:
+        return NO_SIGNAL
+    if t.signal_error > config.max_signal_error:
+        return (
+            f"the simulated signal is known to a relative error of {t.signal_error:.2g}, worse than max_signal_error "
+            f"{config.max_signal_error:g}: generate more events, or lifetimes nearer to this one"
+        )
+    return ""
+
+
 def _workspace(
     t: PointTemplate,
     observed: Observed,
@@ -276,7 +292,8 @@ def _workspace(
 ) -> PointWorkspace:
     if t.region not in observed.counts:
         raise RunError(f"workspace {t.key}: no data in region {t.region!r}; there are {sorted(observed.counts)}")
-    total = float(sum(t.signal))
+    reason = _without_signal(t, config)
+    total = 0.0 if reason else float(sum(t.signal))
     # one unit of mu is about one standard deviation of the background under the peak
     events = float(np.sqrt(max(t.core_background, 1.0)))
     scale = events / total if total > 0 else 0.0
@@ -322,4 +339,5 @@ def _workspace(
         events if total > 0 else 0.0, t.core_background, t.efficiency, edges, t.window.keep, t.effective_ratio,
         t.flagged_bins, t.polynomial.order if t.polynomial else None,
         t.polynomial.satisfied if t.polynomial else None, observed.data, tuple(sorted(notes)),
+        reason,
     )  # fmt: skip
