@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -80,32 +81,41 @@ def limit(
     click.echo(table(rows))
 
 
+def _chosen(rows: list[dict[str, Any]], column: str, value: Any, name: str) -> list[dict[str, Any]]:
+    """Rows with a value of a column, by default that of the first row."""
+    known = list(dict.fromkeys(r[column] for r in rows if column in r))
+    if value is None:
+        value = known[0] if known else None
+    elif value not in known:
+        raise UserError(f"{column} {value!r} is not in {name}; it has {known}")
+    return [r for r in rows if r.get(column) == value]
+
+
 @click.command()
 @campaign_options
 @click.option("--reference", type=click.Path(), required=True, help="CSV with columns mass_GeV and limit.")
 @click.option("--model", default=None, help="Model of couplings.csv; by default the first.")
 @click.option("--plain", is_flag=True, help="Compare limits.csv, not couplings.csv.")
+@click.option("--hypothesis", default=None, help="Hypothesis of limits.csv (with --plain); by default the first.")
+@click.option("--cl", type=float, default=None, help="Confidence level, such as 0.9; by default the table's first.")
 @click.argument("search")
 @click.argument("dataset", required=False)
 def compare(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], reference: str, model: str | None, plain: bool,
-    search: str, dataset: str | None,
+    hypothesis: str | None, cl: float | None, search: str, dataset: str | None,
 ) -> None:  # fmt: skip
-    """Our expected limits over a published table, by mass; the table is interpolated in log-log."""
+    """Our expected limits over a published table, by mass (and lifetime); the table is interpolated in log-log."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
     if not Path(reference).exists():
         raise UserError(f"{reference}: no such file; give a CSV with the columns mass_GeV and limit")
     notes, published = read_reference(reference)
     rows = read_csv(path("limits_csv" if plain else "couplings", campaign=resolved.config.campaign, **w))
-    if not plain:
-        models = list(dict.fromkeys(r["model"] for r in rows))
-        if not models:
-            raise UserError(f"{search} interprets no model, couplings.csv is empty; add --plain to compare limits.csv")
-        chosen = model or models[0]
-        if chosen not in models:
-            raise UserError(f"model {chosen!r} is not in couplings.csv; it has {models}")
-        rows = [r for r in rows if r["model"] == chosen]
+    if not plain and not rows:
+        raise UserError(f"{search} interprets no model, couplings.csv is empty; add --plain to compare limits.csv")
+    table_name = "limits.csv" if plain else "couplings.csv"
+    rows = _chosen(rows, "hypothesis" if plain else "model", hypothesis if plain else model, table_name)
+    rows = _chosen(rows, "cl", cl, table_name)
     found = compare_rows(rows, published)
     click.echo(f"{notes.get('paper', reference)}, {notes.get('CL', '')} {notes.get('type', '')}")
     click.echo(table(found))

@@ -91,7 +91,8 @@ def _overlays(job: Request, config: InterpretationConfig, coupling: str, masses:
         file = Path(job.spec["references"]) / overlay.file
         if overlay.coupling == coupling and file.exists():
             _, rows = read_reference(file)
-            inside = [r for r in rows if min(masses) <= float(r["mass_GeV"]) <= max(masses)]
+            # a table by lifetime is no curve in mass
+            inside = [r for r in rows if "ctau_cm" not in r and min(masses) <= float(r["mass_GeV"]) <= max(masses)]
             x, y = (tuple(float(r[k]) for r in inside) for k in ("mass_GeV", "limit"))
             found.append(Curve(overlay.label, x, y))
     return found

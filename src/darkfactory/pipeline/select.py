@@ -24,10 +24,11 @@ __all__ = ["chunk", "run"]
 
 
 def _extended(flow: dict[str, Any], name: str, columns: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The cutflow with one more step; of several candidates of an event each counts, as in the templates."""
-    weight = columns["weight"]
+    """The cutflow with one more step: as in the steps before, an event counts once however many candidates it has."""
+    _, first = np.unique(columns["event_id"], return_index=True)
+    weight = columns["weight"][first]
     before = Cutflow.from_dict(flow)
-    more = (len(weight), float(np.sum(weight)), float(np.sum(weight * weight)))
+    more = (int(np.count_nonzero(weight)), float(np.sum(weight)), float(np.sum(weight * weight)))
     return Cutflow(
         (*before.names, name), (*before.events, more[0]), (*before.sumw, more[1]), (*before.sumw2, more[2])
     ).to_dict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,32 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
+_BY_LIFETIME = re.compile(r"limit_ctau_([0-9.eE+-]+)cm")
+
+
 def read_reference(path: str | Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """A published table: its comment lines as a mapping of provenance, and its rows.
+
+    A table by lifetime has a column ``limit_ctau_<lifetime>cm`` for each lifetime; it becomes a row of ``mass_GeV``,
+    ``ctau_cm`` and ``limit`` for each number in it.
 
     Raises:
         InputError: as :func:`read_csv`, or no columns ``mass_GeV`` and ``limit``.
     """
     rows = read_csv(path)
-    missing = [c for c in ("mass_GeV", "limit") if c not in rows[0]]
-    if missing:
-        raise InputError(f"{path}: a reference table needs the columns mass_GeV and limit; it has {list(rows[0])}")
+    lifetimes = {c: float(found[1]) for c in rows[0] if (found := _BY_LIFETIME.fullmatch(c))}
+    if "mass_GeV" not in rows[0] or not ("limit" in rows[0] or lifetimes):
+        raise InputError(
+            f"{path}: a reference table needs the columns mass_GeV and limit (or limit_ctau_0.1cm and so on, one for "
+            f"each lifetime); it has {list(rows[0])}"
+        )
+    if lifetimes:
+        rows = [
+            {"mass_GeV": r["mass_GeV"], "ctau_cm": ctau, "limit": r[name]}
+            for name, ctau in lifetimes.items()
+            for r in rows
+            if r[name] is not None
+        ]
     notes: dict[str, str] = {}
     for line in Path(path).read_text().splitlines():
         if line.startswith("#"):

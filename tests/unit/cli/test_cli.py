@@ -178,6 +178,25 @@ def test_compare_with_a_small_table(project: Path, call: Call) -> None:
     assert "needs the columns mass_GeV and limit" in call("compare", "alp_3gamma", "--reference", "table.csv").err
 
 
+def test_compare_with_a_table_by_lifetime(project: Path, call: Call) -> None:
+    folder = project / "results" / "tiny" / "alp_3gamma" / "belle2_445pb"
+    ours = [("a", 0.9, 0.1, 4.0), ("a", 0.95, 0.1, 6.0), ("b", 0.9, 0.1, 8.0), ("a", 0.9, 5.0, 1.0)]
+    rows = [{"hypothesis": h, "cl": c, "mass_gev": 1.0, "ctau_cm": t, "expected": e} for h, c, t, e in ours]
+    write_csv(folder / "limits.csv", rows)
+    table = "mass_GeV,limit_ctau_0.01cm,limit_ctau_1cm\n0.5,1.0,4.0\n2.0,1.0,4.0\n"
+    (project / "table.csv").write_text(table)
+    asked = ("compare", "alp_3gamma", "--reference", "table.csv", "--plain")
+    done = call(*asked)
+    lines = [line.split() for line in done.out.splitlines() if line[:1].isdigit()]
+    # the first hypothesis and level; 0.1 cm is half way between 1 and 4 in the logarithm, 5 cm is outside the table
+    assert lines == [["1", "0.1", "4", "2", "2"]]
+    assert ["1", "0.1", "6", "2", "3"] in [x.split() for x in call(*asked, "--cl", "0.95").out.splitlines()]
+    assert ["1", "0.1", "8", "2", "4"] in [x.split() for x in call(*asked, "--hypothesis", "b").out.splitlines()]
+    wrong = call(*asked, "--hypothesis", "c")
+    assert wrong.code == 2
+    assert "hypothesis 'c' is not in limits.csv; it has ['a', 'b']" in wrong.err
+
+
 def test_export_of_one_workspace(project: Path, call: Call) -> None:
     folder = project / "results" / "tiny" / "alp_3gamma" / "belle2_445pb" / "workspace"
     folder.mkdir(parents=True)
