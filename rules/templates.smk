@@ -11,6 +11,16 @@ def selected_backgrounds(wildcards):
     return PLAN.selected_backgrounds(wildcards_of(wildcards), "selected")
 
 
+def recorded_selected(wildcards):
+    """Selected recorded data, once they are open."""
+    return PLAN.recorded(wildcards_of(wildcards))
+
+
+def unblinding_record(wildcards):
+    """What opened them."""
+    return PLAN.unblinding(wildcards_of(wildcards))
+
+
 def selected_block(wildcards):
     """Selected signals of a block."""
     return PLAN.workspace_signals(wildcards_of(wildcards))
@@ -20,6 +30,8 @@ rule templates:
     input:
         signals=selected_grid,
         backgrounds=selected_backgrounds,
+        recorded=recorded_selected,
+        unblinding=unblinding_record,
     output:
         model=PATTERNS["model"],
         observed=PATTERNS["observed"],

@@ -97,6 +97,7 @@ def hepdata(
     Tables of limits, couplings and efficiencies, and the workspaces of all points; they say what stands for data.
     Nothing is uploaded.
     """
+    from darkfactory.pipeline.blinding import data_spec
     from darkfactory.pipeline.hepdata import dataset_tables, validate_archive, workspace_archive, write_archive
 
     resolved = chosen_campaign(campaign, config_dir, settings)
@@ -116,7 +117,7 @@ def hepdata(
             "dataset": d,
             "luminosity_fb": config.data.luminosity,
             "sqrts_gev": beams["beams"]["sqrts_gev"]["value"],
-            "data": resolved.config.data,
+            "data": data_spec(name, config, resolved.config.data)["data"],
         }
         tables += dataset_tables(base, about)
         text = f"HistFactory workspaces of {d}, one JSON file a point, readable by pyhf"

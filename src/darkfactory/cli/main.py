@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("darkfactory.cli.status:status", "What is done, what failed and why; the books of events."),
     "retry": ("darkfactory.cli.status:retry", "Run again what failed."),
     "why": ("darkfactory.cli.status:why", "Where a result comes from, or why it is not there."),
+    "unblind": ("darkfactory.cli.unblind:unblind", "Open the recorded data of a dataset, on record."),
     "config": ("darkfactory.cli.config:config", "Check, show or compare configurations."),
     "trigger": ("darkfactory.cli.trigger:trigger", "Show or compare trigger menus, and their rates."),
     "inspect": ("darkfactory.cli.inspect:inspect", "A first look at ntuples, and how many events pass each cut."),

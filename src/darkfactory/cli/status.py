@@ -10,6 +10,7 @@ import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, table
 from darkfactory.cli.run import snakemake
+from darkfactory.cli.unblind import blinding_lines
 from darkfactory.core.errors import RunError, UserError
 from darkfactory.core.files import read_json
 from darkfactory.execute.lock import lock_state
@@ -61,6 +62,8 @@ def status(campaign: str | None, config_dir: str, settings: tuple[str, ...], boo
     if books:
         _books(plan)
         return
+    for line in blinding_lines(plan):
+        click.echo(line)
     rows = [
         {"stage": s.stage, "jobs": s.jobs, "done": s.done, "chunks": s.chunks, "failed chunks": s.failed}
         for s in stage_states(plan, Path())

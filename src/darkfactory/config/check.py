@@ -130,7 +130,7 @@ def _measurement(campaign: Campaign, search: str, dataset: str, file: str) -> No
 
 
 def _samples(config: SearchConfig) -> list[str]:
-    return [*(h.sample for h in config.hypotheses.values()), *config.backgrounds]
+    return [*(h.sample for h in config.hypotheses.values()), *config.backgrounds, *config.data.recorded]
 
 
 def _detectors(

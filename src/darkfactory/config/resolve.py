@@ -135,6 +135,7 @@ def _choose_samples(file: SearchFile, catalogue: Sequence[str], path: str) -> No
         for name, own in data.hypotheses.items():
             _choose([own.sample], catalogue, f"{where}.hypotheses.{name}.sample", path)
         _choose(data.backgrounds or (), catalogue, f"{where}.backgrounds", path)
+        _choose(data.recorded, catalogue, f"{where}.recorded", path)
 
 
 def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
@@ -194,7 +195,7 @@ def load_campaign(
             searches[search, dataset] = _resolve_search(file, dataset)
     used: list[str] = []
     for resolved in searches.values():
-        used += [*resolved.backgrounds, *(h.sample for h in resolved.hypotheses.values())]
+        used += [*resolved.backgrounds, *(h.sample for h in resolved.hypotheses.values()), *resolved.data.recorded]
     for period, rates in config.trigger_rates.items():
         _choose(rates.samples, list(catalogue), f"trigger_rates.{period}.samples", where)
         used += rates.samples
@@ -276,7 +277,8 @@ def _check_external(
                     where=path,
                     file=file,
                 )
-    for (n, _), c in searches.items():
+    for (n, d), c in searches.items():
+        _check_recorded(c, samples, f"datasets.{d}", f"searches/{n}.yaml")
         for name, h in c.hypotheses.items():
             if samples[h.sample].external is not None:
                 raise ConfigError(
@@ -284,3 +286,28 @@ def _check_external(
                     where=f"hypotheses.{name}.sample",
                     file=f"searches/{n}.yaml",
                 )
+
+
+def _check_recorded(config: SearchConfig, samples: Mapping[str, SampleConfig], where: str, file: str) -> None:
+    """Recorded data are data, of the luminosity that the dataset says, in a search that compares with data."""
+    total = 0.0
+    for s in config.data.recorded:
+        external = samples[s].external
+        if external is None or external.kind != "data":
+            raise ConfigError(
+                f"{s!r} is simulated; the events of a dataset are an external sample of kind data",
+                where=f"{where}.recorded",
+                file=file,
+            )
+        total += external.luminosity or 0.0
+    if config.data.recorded and config.kind == "measurement":
+        raise ConfigError(
+            "a measurement is made of pseudo-data only; leave recorded data out", where=f"{where}.recorded", file=file
+        )
+    if config.data.recorded and abs(total - config.data.luminosity) > 1e-3 * config.data.luminosity:
+        raise ConfigError(
+            f"the recorded samples have {total:g} /fb by their external.luminosity, the dataset "
+            f"{config.data.luminosity:g} /fb; they must agree within 0.1 %",
+            where=f"{where}.recorded",
+            file=file,
+        )

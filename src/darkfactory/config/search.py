@@ -75,6 +75,9 @@ class Dataset(StrictModel):
     """There is no such result, published or in preparation: figures say so."""
     reference_csv: str = ""
     """Name of the published table that `compare` and the report look for in the folder of references."""
+    recorded: tuple[str, ...] = ()
+    """External samples of kind data whose events these are. They are blinded: pseudo-data stand in for them until
+    `darkfactory unblind` has opened them, which no key of any file does."""
     hypotheses: dict[str, DatasetHypothesis] = Field(default_factory=dict)
     """Signals by hypothesis of the search, where the dataset is of another experiment."""
     backgrounds: tuple[str, ...] | None = None

@@ -85,6 +85,7 @@ def limits_of(request: Mapping[str, Any], first: int, last: int) -> list[dict[st
                     expected=tuple(float(v) for v in found[1:]) if ok else None, method=method,  # type: ignore[arg-type]  # five
                     scale=w["scale"], p0_local=float(p0[i]) if ok else None, z_local=float(z[i]) if ok else None,
                     mu_hat=None, mu_err=None, status="ok" if ok else "no_sensitivity", data=w["data"],
+                    blinded=w["blinded"],
                     certificate={"confirmed_by": _CONFIRMED[method], "passed": True} if ok else {},
                     extra={"background": w["expected_background"], "observed_events": float(n[i]) if ok else None},
                 )  # fmt: skip

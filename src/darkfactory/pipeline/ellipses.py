@@ -21,6 +21,7 @@ from darkfactory.execute.backends import Backend
 from darkfactory.models.dark_higgs import dark_higgsstrahlung
 from darkfactory.physics.resolution import Core, fit_surface, inside, measure_core
 from darkfactory.pipeline.beams import nominal_frame
+from darkfactory.pipeline.blinding import recorded_candidates
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.pipeline.selected import concatenate, hypothesis_items, locate, point_items, read_folds
@@ -34,7 +35,7 @@ from darkfactory.pipeline.summaries import (
 from darkfactory.store.tables import write_csv
 from darkfactory.templates.lattice import Cells, Windows, make_cells, make_centres, make_windows
 from darkfactory.templates.plane import PlaneModel, make_resolution
-from darkfactory.templates.plane_background import PlaneBackground, smooth_cells
+from darkfactory.templates.plane_background import PlaneBackground, fill_cells, smooth_cells
 from darkfactory.templates.plane_workspace import window_workspaces
 
 __all__ = ["PlaneData", "build", "count", "make_model", "make_workspaces", "measure", "windows_of", "workspaces"]
@@ -156,7 +157,10 @@ def build(request: Mapping[str, Any], tables: Mapping[str, Any]) -> list[dict[st
     stream = ("observed", spec["search"], spec["dataset"])
     total = np.asarray(sum(b.expected for b in backgrounds.values())) * spec["luminosity_fb"]
     counts = total
-    if spec["data"] == "pseudo":
+    if spec["data"] == "real":
+        found = recorded_candidates(job)
+        counts = fill_cells(cells, found[config.x], found[config.y], found["weight"])
+    elif spec["data"] == "pseudo":
         counts = generator(spec["seed"], *stream).poisson(total).astype(float)
     some = np.flatnonzero(counts)
     write_json(
@@ -172,6 +176,7 @@ def build(request: Mapping[str, Any], tables: Mapping[str, Any]) -> list[dict[st
         },
     )
     observed = {"data": spec["data"], "luminosity": spec["luminosity_fb"], "seed": "/".join(stream)}
+    observed["blinded"] = spec["data"] != "real" and "blinding" in spec
     write_json(
         job.output("observed"),
         observed | {"slots": some.tolist(), "counts": counts[some].tolist(), "provenance": provenance(job)},
@@ -268,7 +273,8 @@ class PlaneData:
         backgrounds: by sample.
         points: names of all windows.
         observed: events by slot of the cells.
-        data: ``pseudo`` or ``asimov``.
+        data: ``pseudo``, ``asimov`` or ``real``.
+        blinded: whether these stand in for recorded data that nobody has opened.
     """
 
     def __init__(self, model: Mapping[str, Any], observed: Mapping[str, Any]) -> None:
@@ -277,6 +283,7 @@ class PlaneData:
         self.backgrounds = {n: PlaneBackground.from_dict(b) for n, b in model["backgrounds"].items()}
         self.points: list[str] = model["points"]
         self.data: str = observed["data"]
+        self.blinded: bool = observed["blinded"]
         self.observed = np.zeros(self.cells.size)
         self.observed[np.asarray(observed["slots"], dtype=np.int64)] = observed["counts"]
 
@@ -303,7 +310,7 @@ def workspaces(request: Mapping[str, Any]) -> None:
             hypothesis, points, plane.model.efficiency(m1, m2), backgrounds, windows.sums(plane.observed), config,
             luminosity=luminosity, luminosity_uncertainty=spec["luminosity_uncertainty"]["value"], data=plane.data,
         )  # fmt: skip
-        built |= {k: w.to_dict() for k, w in found.items()}
+        built |= {k: w.to_dict() | {"blinded": plane.blinded} for k, w in found.items()}
     write_json(job.output("workspace"), {"points": built, "excluded": {}, "provenance": provenance(job)})
 
 

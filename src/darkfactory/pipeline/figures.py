@@ -23,7 +23,7 @@ from darkfactory.pipeline.request import Request, provenance
 from darkfactory.report.datasets import profile_curve
 from darkfactory.report.limits import Curve, coupling_figure, limit_figure, significance_figure
 from darkfactory.report.spectra import cutflow_figure, network_figure, pulls_figure, quantity_figure, spectrum_figure
-from darkfactory.report.style import mark_projection, style
+from darkfactory.report.style import blinded_label, mark_projection, style
 from darkfactory.store.tables import read_csv, read_reference
 
 __all__ = ["finish", "run"]
@@ -288,7 +288,7 @@ def _pulls(job: Request, common: Mapping[str, Any]) -> Drawn:
 def finish(request: Mapping[str, Any]) -> None:
     """Draw everything, on one worker."""
     job = Request.from_dict(request)
-    common = _common(job, job.spec["data"])
+    common = _common(job, blinded_label(job.spec))
     folder = job.output("figures").parent
     entries = []
     with style():

@@ -70,7 +70,9 @@ def sample_users(plan: Planner) -> Iterator[tuple[str, list[str], list[tuple[dic
         for (search, dataset), config in campaign.searches.items():
             w = {"search": search, "dataset": dataset}
             own: dict[str, None] = {}
-            if sample in config.backgrounds:
+            if sample in config.backgrounds or plan.analysis_path("selected", w, sample=sample, block="all") in (
+                plan.recorded(w)
+            ):
                 own["all"] = None
             if sample in plan.signals(w).values():
                 own.update(dict.fromkeys(blocks_of(plan, w, sample)))
@@ -120,7 +122,7 @@ def _analysis_jobs(plan: Planner) -> Iterator[Job]:
         if (search, dataset) in plan.campaign.measured:
             yield Job("measure", w, plan.analysis_path("measurement", w), (*signals, *backgrounds))
             continue
-        yield Job("model", w, at["model"], (*signals, *backgrounds))
+        yield Job("model", w, at["model"], (*signals, *backgrounds, *plan.recorded(w)))
         limits, workspaces = [], []
         for block in plan.limit_blocks(w):
             inside = w | {"block": block}

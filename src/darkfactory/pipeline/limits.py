@@ -74,6 +74,7 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
                 quantity=meaning["quantity"],
                 unit=meaning["unit"],
                 data=w["data"],
+                blinded=w.get("blinded", False),
             )
         )
     records = [r.to_dict() for r in compute_limits(inputs, config, seed=spec["seed"])]
@@ -103,7 +104,7 @@ def _no_sensitivity(workspace: Mapping[str, Any], meaning: Mapping[str, Any], cl
         "mu_err": None,
         "status": "no_sensitivity",
         "data": workspace["data"],
-        "blinded": False,
+        "blinded": workspace.get("blinded", False),
         "certificate": {},
         "lint": [workspace["reason"]],
         "extra": {},

@@ -7,6 +7,7 @@ the efficiencies and what the trigger kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend, tree_reduce
 from darkfactory.physics.lifetimes import effective_fraction
 from darkfactory.pipeline import ellipses
+from darkfactory.pipeline.blinding import observed_histograms
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.pipeline.selected import (
@@ -43,7 +45,7 @@ from darkfactory.templates.background import build_background
 from darkfactory.templates.binning import Binning, build_binning
 from darkfactory.templates.factorise import factorise
 from darkfactory.templates.fill import fill_region, with_slopes
-from darkfactory.templates.pseudodata import draw_observed
+from darkfactory.templates.pseudodata import draw_observed, observed_from_histograms
 from darkfactory.templates.shapes import SignalMeasurement, TemplatePoint, build_shape_model, measure_signal
 
 __all__ = ["fill_point", "finish", "measure", "measure_points", "run"]
@@ -137,7 +139,12 @@ def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
     background = build_background(histograms, binning, config, sigma_errors=errors, factor_errors=factor_errors)
     stream = ("observed", spec["search"], spec["dataset"])
     rng = generator(spec["seed"], *stream) if spec["data"] == "pseudo" else None
-    observed = draw_observed(background, spec["luminosity_fb"], rng=rng, seed="/".join(stream))
+    if spec["data"] == "real":
+        edges_of = {name: b.edges for name, b in binning.regions.items()}
+        observed = observed_from_histograms(observed_histograms(job, config.regions, edges_of), spec["luminosity_fb"])
+    else:
+        observed = draw_observed(background, spec["luminosity_fb"], rng=rng, seed="/".join(stream))
+        observed = replace(observed, blinded="blinding" in spec)
     write_json(
         job.output("model"),
         {

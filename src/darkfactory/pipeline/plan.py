@@ -16,35 +16,19 @@ from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.config.search import SearchConfig
-from darkfactory.config.selection import BeamErrors, TrackErrors
 from darkfactory.core.digest import code_digest
 from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.assumptions import tagged
+from darkfactory.pipeline.blinding import chain_path, common_data, data_spec
+from darkfactory.pipeline.fit_errors import with_errors
 from darkfactory.pipeline.layout import path
 from darkfactory.pipeline.request import MAX_FAILED
+from darkfactory.pipeline.unblind import blindings
 from darkfactory.store.sources import list_files
 
-__all__ = ["Planner", "stage_code", "with_errors"]
+__all__ = ["Planner", "stage_code"]
 
 Wildcards = Mapping[str, str]
-
-
-def with_errors(selection: Mapping[str, Any], detector: Mapping[str, Any]) -> dict[str, Any]:
-    """A selection whose fit of tracks to the initial state, if it has one, knows the detector's resolution.
-
-    Example:
-        >>> with_errors({"candidate": "x"}, {})
-        {'candidate': 'x'}
-    """
-    objects = selection.get("objects") or {}
-    fit = objects.get("fit")
-    if fit is None:
-        return dict(selection)
-    own = {
-        "track_errors": {n: detector["tracks"][n] for n in TrackErrors.model_fields},
-        "beam_errors": {n: detector["beams"][n] for n in BeamErrors.model_fields},
-    }
-    return {**selection, "objects": {**objects, "fit": own | {k: v for k, v in fit.items() if v is not None}}}
 
 
 @functools.cache
@@ -294,8 +278,12 @@ class Planner:
             "quantities": {name: h.quantity for name, h in config.hypotheses.items()},
             "luminosity_uncertainty": config.data.luminosity_uncertainty.model_dump(mode="json"),
             "grid": self.grid(w),
-            "data": self.campaign.config.data,
+            **self.data(w),
         }
+
+    def data(self, w: Wildcards) -> dict[str, Any]:
+        """What stands for data, and the state of recorded ones."""
+        return data_spec(self.name, self._search(w), self.campaign.config.data)
 
     def workspace(self, w: Wildcards) -> dict[str, Any]:
         """Workspaces of the points of a block."""
@@ -309,7 +297,7 @@ class Planner:
             "statistics": config.statistics,
             "hypotheses": hypotheses,
             "block": self.block(w),
-            "data": self.campaign.config.data,
+            **self.data(w),
         }
 
     def scan(self, w: Wildcards) -> dict[str, Any]:
@@ -346,7 +334,7 @@ class Planner:
         return self.interpret(w) | {
             "templates": self._search(w).templates if self.has_windows(w) else {},
             "projection": self._search(w).data.projection,
-            "data": self.campaign.config.data,
+            **self.data(w),
             "references": self.campaign.config.references,
             "labels": {name: config.label or name for name, config in samples.items()},
         }
@@ -405,9 +393,9 @@ class Planner:
             "seed": self.campaign.config.seed,
             "combination": config.model_dump(mode="json", exclude={"inputs", "grids"}),
             "inputs": inputs,
+            "data": common_data(self.data(i)["data"] for i in inputs),
             "absent": [f"{i.search}/{i.dataset}" for i in config.inputs if (i.search, i.dataset) not in have],
             "sources": sources,
-            "data": self.campaign.config.data,
         }
 
     def report(self, w: Wildcards) -> dict[str, Any]:
@@ -427,6 +415,7 @@ class Planner:
             "description": config.description,
             "seed": config.seed,
             "data": config.data,
+            "blinding": {f"{s}/{d}": b.to_dict() for (s, d), b in blindings(self).items()},
             "searches": [
                 {
                     "search": s,
@@ -477,6 +466,16 @@ class Planner:
     def has_block(self, w: Wildcards, hypothesis: str, block: str) -> bool:
         """Whether a hypothesis has a block: hypotheses have grids of their own. A point's name is a block of all."""
         return block.startswith("m") or block in self.campaign.blocks(w["search"], w["dataset"], hypothesis)
+
+    def recorded(self, w: Wildcards) -> list[str]:
+        """Paths of the selected recorded data: none while they are blinded."""
+        opened = self.data(w)["data"] == "real"
+        samples = self._search(w).data.recorded if opened else ()
+        return [self.analysis_path("selected", w, sample=s, block="all") for s in samples]
+
+    def unblinding(self, w: Wildcards) -> list[str]:
+        """Path of the record that opens them, if there is one."""
+        return [str(chain_path(self.name, w["search"], w["dataset"]))] if self.recorded(w) else []
 
     def selected_backgrounds(self, w: Wildcards, name: str) -> list[str]:
         """Paths of a selection output for the backgrounds."""

@@ -25,6 +25,7 @@ Row = Mapping[str, Any]
 
 # a longer table is a file, not a page
 _LONGEST_TABLE = 200
+_MOST_CHANGES = 20
 
 
 def _digest(path: Path) -> str:
@@ -68,6 +69,19 @@ def _diagnostics_table(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def _blinding_notes(blinding: Mapping[str, Any]) -> list[str]:
+    """The state of recorded data, and what changed after they were opened."""
+    if blinding["state"] == "blinded":
+        return ["The recorded data are blinded: nobody has opened them."]
+    signed = f"{blinding['time']} by {blinding['by']}: {blinding['reason']} (record {blinding['record'][:16]})"
+    notes = [f"Unblinded on {signed}."]
+    if blinding["changed"]:
+        shown, more = blinding["changed"][:_MOST_CHANGES], len(blinding["changed"]) - _MOST_CHANGES
+        rest = f"; and {more} more" if more > 0 else ""
+        notes.append(f"Changed since the unblinding: {'; '.join(shown)}{rest}.")
+    return notes
+
+
 def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     base = job.output("manifest").parent / entry["search"] / entry["dataset"]
     figures = [
@@ -83,10 +97,12 @@ def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     for row in limits:
         status[row["status"]] = status.get(row["status"], 0) + 1
     scan = read_json(base / "scan.json")
-    notes = [
-        f"Data: {DATA_LABELS[job.spec['data']]}; nothing here is a measurement. Luminosity "
-        f"{entry['luminosity_fb']:g} /fb. Limits by status: {status}.",
-    ]
+    blinding = job.spec["blinding"].get(f"{entry['search']}/{entry['dataset']}")
+    opened = blinding is not None and blinding["state"] == "unblinded"
+    said = DATA_LABELS["real"] if opened else f"{DATA_LABELS[job.spec['data']]}; nothing here is a measurement"
+    notes = [f"Data: {said}. Luminosity {entry['luminosity_fb']:g} /fb. Limits by status: {status}."]
+    if blinding is not None:
+        notes += _blinding_notes(blinding)
     if entry["reference"]:
         notes.append(f"Setting of {entry['reference']}.")
     numbers = [

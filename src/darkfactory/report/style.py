@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "DATA_LABELS", "figure", "mark_projection", "stamp", "style"]
+__all__ = ["COLOURS", "DATA_LABELS", "blinded_label", "figure", "mark_projection", "stamp", "style"]
 
 COLOURS = (
     "#3b6ea5", "#d08c2f", "#5a9367", "#a94f4f", "#7a6aa8", "#8a7f5c", "#4aa3a2", "#777777", "#c77cbf", "#8fb84a",
@@ -21,7 +21,10 @@ DATA_LABELS = {
     "pseudo": "pseudo-data",
     "asimov": "Asimov data (expectation)",
     "real": "data",
+    "blinded_pseudo": "pseudo-data (data blinded)",
+    "blinded_asimov": "Asimov data (data blinded)",
 }
+"""Kind of data to words."""
 
 _STYLE: dict[str, Any] = {
     "font.size": 11,
@@ -40,6 +43,17 @@ _STYLE: dict[str, Any] = {
     # equal figures are equal files
     "svg.hashsalt": "darkfactory",
 }
+
+
+def blinded_label(spec: Mapping[str, Any]) -> str:
+    """The kind of data for figures, which say that data are hidden.
+
+    Example:
+        >>> blinded_label({"data": "pseudo"}), blinded_label({"data": "asimov", "blinding": {"record": None}})
+        ('pseudo', 'blinded_asimov')
+    """
+    hidden = "blinding" in spec and spec["data"] != "real"
+    return f"blinded_{spec['data']}" if hidden else str(spec["data"])
 
 
 @contextmanager

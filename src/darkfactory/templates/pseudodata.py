@@ -24,12 +24,14 @@ class Observed:
         luminosity: in 1/fb.
         counts: by region.
         seed: text that names the random stream (empty if none was used).
+        blinded: whether these counts stand in for recorded data that nobody has opened.
     """
 
     data: str
     luminosity: float
     counts: Mapping[str, FloatArray]
     seed: str = ""
+    blinded: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-like form."""
@@ -38,13 +40,14 @@ class Observed:
             "luminosity": self.luminosity,
             "counts": {k: v.tolist() for k, v in self.counts.items()},
             "seed": self.seed,
+            "blinded": self.blinded,
         }
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Observed:
         """Read the form of :meth:`to_dict`."""
         counts = {k: np.asarray(v, dtype=float) for k, v in value["counts"].items()}
-        return cls(value["data"], float(value["luminosity"]), counts, value["seed"])
+        return cls(value["data"], float(value["luminosity"]), counts, value["seed"], value.get("blinded", False))
 
 
 def draw_observed(

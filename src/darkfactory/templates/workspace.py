@@ -44,6 +44,7 @@ class PointWorkspace:
         data: ``pseudo``, ``asimov`` or ``real``.
         limited: variations (``sample: nuisance``) too strong for the fit, limited to what it can follow.
         reason: why there is no workspace.
+        blinded: whether the data stand in for recorded ones that nobody has opened.
     """
 
     hypothesis: str
@@ -65,6 +66,7 @@ class PointWorkspace:
     data: str
     limited: tuple[str, ...] = ()
     reason: str = ""
+    blinded: bool = False
 
     @property
     def key(self) -> str:
@@ -339,5 +341,5 @@ def _workspace(
         events if total > 0 else 0.0, t.core_background, t.efficiency, edges, t.window.keep, t.effective_ratio,
         t.flagged_bins, t.polynomial.order if t.polynomial else None,
         t.polynomial.satisfied if t.polynomial else None, observed.data, tuple(sorted(notes)),
-        reason,
+        reason, observed.blinded,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from darkfactory.config.detector import BeamsConfig, TracksConfig
 from darkfactory.config.library import Library
 from darkfactory.config.load import validate
 from darkfactory.config.selection import SelectionConfig
-from darkfactory.pipeline.plan import with_errors
+from darkfactory.pipeline.fit_errors import with_errors
 
 LIBRARY = Library(Path(__file__).parents[3] / "config")
 
