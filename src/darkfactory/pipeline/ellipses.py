@@ -158,8 +158,8 @@ def build(request: Mapping[str, Any], tables: Mapping[str, Any]) -> list[dict[st
     total = np.asarray(sum(b.expected for b in backgrounds.values())) * spec["luminosity_fb"]
     counts = total
     if spec["data"] == "real":
-        found = recorded_candidates(job)
-        counts = fill_cells(cells, found[config.x], found[config.y], found["weight"])
+        events = recorded_candidates(job)
+        counts = fill_cells(cells, events[config.x], events[config.y], events["weight"])
     elif spec["data"] == "pseudo":
         counts = generator(spec["seed"], *stream).poisson(total).astype(float)
     some = np.flatnonzero(counts)

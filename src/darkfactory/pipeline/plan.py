@@ -393,7 +393,7 @@ class Planner:
             "seed": self.campaign.config.seed,
             "combination": config.model_dump(mode="json", exclude={"inputs", "grids"}),
             "inputs": inputs,
-            "data": common_data(self.data(i)["data"] for i in inputs),
+            "data": common_data(self.data(where)["data"] for where, _, _ in self._inputs(w)),
             "absent": [f"{i.search}/{i.dataset}" for i in config.inputs if (i.search, i.dataset) not in have],
             "sources": sources,
         }
