@@ -109,6 +109,50 @@ def _lifetimes(campaign: Campaign, search: str, dataset: str, file: str) -> None
                     )
 
 
+def _joint(campaign: Campaign, search: str, dataset: str, file: str) -> None:
+    """Joint fits are on points and quantities that their members have, with a model that gives the ratios of rates."""
+    config = campaign.searches[search, dataset]
+    for hypothesis, entry in config.hypotheses.items():
+        if entry.joint is None:
+            continue
+        where, first = f"hypotheses.{hypothesis}", config.hypotheses[entry.joint.members[0]]
+        if entry.sample != first.sample or entry.reweighted != first.reweighted:
+            raise ConfigError(
+                f"sample {entry.sample}, reweighted {list(entry.reweighted)}: the first member {entry.joint.members[0]} "
+                f"has {first.sample} and {list(first.reweighted)}; give the same",
+                where=where,
+                file=file,
+            )
+        absent = sorted(
+            set(campaign.points(search, dataset, hypothesis))
+            - set(campaign.points(search, dataset, entry.joint.members[0]))
+        )
+        if absent:
+            raise ConfigError(
+                f"points {absent[:5]} are not in the grid of the first member {entry.joint.members[0]}; the limit is on "
+                "its rate: add them there or take them out here",
+                where=f"{where}.grids.{campaign.config.grid}",
+                file=file,
+            )
+        section = validate(InterpretationConfig, config.interpretation, file=file, where="interpretation")
+        model = section.b_decays.get(entry.joint.model)
+        unknown = sorted(set(entry.joint.members) - set(model.hypotheses if model is not None else ()))
+        if model is None or unknown:
+            raise ConfigError(
+                f"model {entry.joint.model!r}: interpretation.b_decays has {sorted(section.b_decays)}, and it must name "
+                f"the decays of all members {list(entry.joint.members)}",
+                where=f"{where}.joint.model",
+                file=file,
+            )
+        for name in (hypothesis, *entry.joint.members):
+            if config.hypotheses[name].quantity != "branching_fraction":
+                raise ConfigError(
+                    f"{config.hypotheses[name].quantity}: only branching fractions are fitted together",
+                    where=f"hypotheses.{name}.quantity",
+                    file=file,
+                )
+
+
 def _measurement(campaign: Campaign, search: str, dataset: str, file: str) -> None:
     """The generated mass of a measurement's pseudo-data is a point of its grid, which has others to compare with."""
     config = campaign.searches[search, dataset]
@@ -199,6 +243,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
         _masses(campaign, search, dataset, float(beams["sqrts_gev"]["value"]), file)
         _axes(campaign, search, dataset, file)
         _lifetimes(campaign, search, dataset, file)
+        _joint(campaign, search, dataset, file)
         if config.kind == "measurement":
             _measurement(campaign, search, dataset, file)
         points = sum(len(campaign.points(search, dataset, h)) for h in config.hypotheses)

@@ -154,8 +154,8 @@ class FlavourInputs(StrictModel):
 class BDecayChannel(StrictModel):
     """What a hypothesis of a search for B -> K S is."""
 
-    kaon: Literal["K+", "K*0"]
-    """The kaon beside the new particle."""
+    kaon: Literal["K+", "K0", "K*0", "K*+"]
+    """The kaon beside the new particle; limits on K0 and K*+ are on all of their decays."""
     final: Literal["ee", "mumu", "pipi", "kk", "gg"]
     """What that decays to."""
 

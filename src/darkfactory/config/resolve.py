@@ -15,7 +15,14 @@ from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, validate
 from darkfactory.config.points import blocks, expand_grid, parse_point, point_order, project_point
 from darkfactory.config.sample import SampleConfig
-from darkfactory.config.search import DatasetHypothesis, Hypothesis, SearchConfig, SearchFile, TriggerChoice
+from darkfactory.config.search import (
+    Dataset,
+    DatasetHypothesis,
+    Hypothesis,
+    SearchConfig,
+    SearchFile,
+    TriggerChoice,
+)
 from darkfactory.core.errors import ConfigError
 
 __all__ = ["Campaign", "load_campaign"]
@@ -62,14 +69,17 @@ class Campaign:
     def _grid(self, search: str, hypothesis: str) -> list[str]:
         key = ("grid", search, hypothesis)
         if key not in self._known:
-            config = next(c for (s, _), c in self.searches.items() if s == search)
-            self._known[key] = expand_grid(config.hypotheses[hypothesis].grids[self.config.grid])
+            self._known[key] = expand_grid(self._hypothesis(search, hypothesis).grids[self.config.grid])
         return list(self._known[key])
 
     def simulated_point(self, search: str, hypothesis: str, point: str) -> str:
         """The point of the hypothesis' sample that serves a point: without the axes that events are reweighted to."""
-        config = next(c for (s, _), c in self.searches.items() if s == search)
-        return project_point(point, config.hypotheses[hypothesis].reweighted)
+        return project_point(point, self._hypothesis(search, hypothesis).reweighted)
+
+    def _hypothesis(self, search: str, hypothesis: str) -> Hypothesis:
+        """Of one of the datasets that have it: grids and reweighted axes are the search's."""
+        having = (c.hypotheses for (s, _), c in self.searches.items() if s == search and hypothesis in c.hypotheses)
+        return next(having)[hypothesis]
 
     def sample_points(self, sample: str) -> list[str]:
         """Simulated points of a signal sample: what the grids of all searches ask of it; none for a background."""
@@ -121,6 +131,19 @@ def _choose(names: Sequence[str], allowed: Sequence[str], where: str, file: str)
             raise ConfigError(f"unknown {name!r}{hint} Allowed: {', '.join(allowed)}", where=where, file=file)
 
 
+def _choose_joint(file: SearchFile, data: Dataset, where: str, path: str) -> None:
+    """What a dataset leaves out is known, and what its joint fits need is there."""
+    _choose(data.without, list(file.hypotheses), f"{where}.without", path)
+    left = [name for name in file.hypotheses if name not in data.without]
+    if not left:
+        raise ConfigError("leaves out all hypotheses; keep one", where=f"{where}.without", file=path)
+    for name in left:
+        joint = file.hypotheses[name].joint
+        if joint is not None:
+            single = [n for n in left if file.hypotheses[n].joint is None]
+            _choose(joint.members, single, f"hypotheses.{name}.joint.members ({where})", path)
+
+
 def _of_dataset(hypothesis: Hypothesis, own: DatasetHypothesis | None) -> Hypothesis:
     return hypothesis if own is None else hypothesis.model_copy(update={"sample": own.sample})
 
@@ -136,6 +159,7 @@ def _choose_samples(file: SearchFile, catalogue: Sequence[str], path: str) -> No
             _choose([own.sample], catalogue, f"{where}.hypotheses.{name}.sample", path)
         _choose(data.backgrounds or (), catalogue, f"{where}.backgrounds", path)
         _choose(data.recorded, catalogue, f"{where}.recorded", path)
+        _choose_joint(file, data, where, path)
 
 
 def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
@@ -152,7 +176,11 @@ def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
         search=file.name,
         dataset=dataset,
         title=file.title,
-        hypotheses={name: _of_dataset(h, data.hypotheses.get(name)) for name, h in file.hypotheses.items()},
+        hypotheses={
+            name: _of_dataset(h, data.hypotheses.get(name))
+            for name, h in file.hypotheses.items()
+            if name not in data.without
+        },
         backgrounds=file.backgrounds if data.backgrounds is None else data.backgrounds,
         data=data,
         trigger=trigger,

@@ -9,7 +9,15 @@ from pydantic import Field, model_validator
 from darkfactory.config.base import Luminosity, StrictModel, Tagged
 from darkfactory.config.points import AXES, PointGrid
 
-__all__ = ["Dataset", "DatasetHypothesis", "Hypothesis", "SearchConfig", "SearchFile", "TriggerChoice"]
+__all__ = [
+    "Dataset",
+    "DatasetHypothesis",
+    "Hypothesis",
+    "JointConfig",
+    "SearchConfig",
+    "SearchFile",
+    "TriggerChoice",
+]
 
 
 class TriggerChoice(StrictModel):
@@ -21,6 +29,20 @@ class TriggerChoice(StrictModel):
     """High-level lines of the period's menu."""
     plateau: Tagged | None = None
     """Extra efficiency factor of the chosen lines, where a period's one is known only as a whole."""
+
+
+class JointConfig(StrictModel):
+    """Hypotheses of a search in one fit: one workspace with the channels of all, one parameter of interest.
+
+    The model says how their rates go with each other; the limit is on the rate of the first.
+    """
+
+    members: tuple[str, ...] = Field(min_length=2)
+    """Hypotheses; at a point that one of them does not have, the others are fitted."""
+    model: str
+    """Name in ``interpretation.b_decays``, which gives the ratios of their branching fractions."""
+    shared: tuple[str, ...] = ()
+    """Nuisance parameters that are one for all channels; others are each channel's own. Luminosity always is one."""
 
 
 class Hypothesis(StrictModel):
@@ -41,6 +63,8 @@ class Hypothesis(StrictModel):
     name lacks these axes (lifetime)."""
     label: str = ""
     """Text for figures."""
+    joint: JointConfig | None = None
+    """Fits other hypotheses of the search together; ``sample`` is then that of the first of them."""
 
     @model_validator(mode="after")
     def _reweighted(self) -> Hypothesis:
@@ -80,6 +104,8 @@ class Dataset(StrictModel):
     `darkfactory unblind` has opened them, which no key of any file does."""
     hypotheses: dict[str, DatasetHypothesis] = Field(default_factory=dict)
     """Signals by hypothesis of the search, where the dataset is of another experiment."""
+    without: tuple[str, ...] = ()
+    """Hypotheses of the search that are not looked for in this dataset."""
     backgrounds: tuple[str, ...] | None = None
     """Samples of the catalogue, instead of the search's; they must be of the period's detector."""
     skim: dict[str, Any] = Field(default_factory=dict)

@@ -124,9 +124,11 @@ class BMesonConfig(Sourced):
     max_delta_e: Energy
     """Largest distance of the CM energy to that of a beam."""
     kstar_mass: tuple[Energy, Energy] | None = None
-    """Range of the K pi mass; no K*0 without."""
+    """Range of the K pi mass; no K* without."""
+    ks_mass: tuple[Energy, Energy] | None = None
+    """Range of the mass of two pions that are a K_S; no K_S and no K*+ without."""
     min_radius: Length = 0.0
-    """Least transverse radius of the pair's vertex."""
+    """Least transverse radius of the pair's vertex, or of that of a K_S."""
     fit: BFitConfig | None = None
     """Fit of the photons' energies, where the candidate has photons."""
     identified: bool = True

@@ -78,7 +78,8 @@ def _settings(settings: Settings) -> tuple[str, dict[str, bool | int | float | s
 
 
 def _configure(pythia: Any, lines: list[str], merged: Mapping[str, bool | int | float | str]) -> None:
-    for key, value in merged.items():
+    # a particle must be there before anything is said of it
+    for key, value in sorted(merged.items(), key=lambda item: not item[0].endswith(":new")):
         if ":" in key:
             text = ("on" if value else "off") if isinstance(value, bool) else value
             lines = [*lines, f"{key} = {text}"]

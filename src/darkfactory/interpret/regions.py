@@ -213,7 +213,7 @@ def b_decay_expectation(
         >>> float(f"{one.rate:.2g}"), round(one.ctau)
         (1.4e-07, 52)
     """
-    share = 1.0 if channel.kaon == "K+" else region.kstar_fraction.value
+    share = region.kstar_fraction.value if channel.kaon == "K*0" else 1.0
     known = mass <= region.max_mass
     if region.particle == "dark_higgs" and table is not None:
         unit = interpolate_log(mass, table.mass, table.ctau_cm)

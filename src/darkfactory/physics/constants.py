@@ -21,6 +21,7 @@ __all__ = [
     "M_K0",
     "M_KPLUS",
     "M_KST0",
+    "M_KSTPLUS",
     "M_LAMBDA",
     "M_MU",
     "M_PI0",
@@ -63,6 +64,7 @@ M_D0 = 1.86484
 M_BPLUS = 5.27934
 M_B0 = 5.27966
 M_KST0 = 0.89555
+M_KSTPLUS = 0.89167
 M_W = 80.377
 M_Y4S = 10.5794
 SIN2_THETA_W = 0.2312

@@ -27,6 +27,9 @@ def finish(request: dict[str, object]) -> None:
     config = validate(InterpretationConfig, job.spec["interpretation"], where="interpretation")
     rates = {(r["hypothesis"], r["point"]): float(r["sigma_fb"]) for r in read_csv(job.input("efficiency"))}
     limits = read_csv(job.input("limits_csv"))
+    for hypothesis, joint in job.spec.get("joint", {}).items():
+        # limits on the rate of the first member
+        rates |= {(hypothesis, p): rate for (h, p), rate in rates.items() if h == joint["members"][0]}
     rows = coupling_rows(limits, rates, config)
     for name, region in config.regions.items():
         if config.dark_scalar is not None:

@@ -194,9 +194,14 @@ class Planner:
         }
 
     def signals(self, w: Wildcards) -> dict[str, str]:
-        """Hypothesis to sample."""
+        """Hypothesis to sample, without those that only fit others together."""
         config = self._search(w)
-        return {name: h.sample for name, h in config.hypotheses.items()}
+        return {name: h.sample for name, h in config.hypotheses.items() if h.joint is None}
+
+    def joint(self, w: Wildcards) -> dict[str, dict[str, Any]]:
+        """Hypotheses that fit others together, and which."""
+        config = self._search(w)
+        return {n: h.joint.model_dump(mode="json") for n, h in config.hypotheses.items() if h.joint is not None}
 
     def _analysis(self, w: Wildcards) -> dict[str, Any]:
         config = self._search(w)
@@ -212,16 +217,17 @@ class Planner:
             },
             "kind": str(config.templates.get("kind", "fits")),
             "backgrounds": list(config.backgrounds),
+            **({"joint": self.joint(w)} if self.joint(w) else {}),
         }
 
     def grid(self, w: Wildcards) -> dict[str, list[str]]:
         """Hypothesis to its grid points in the dataset's range."""
-        return {h: self.campaign.points(w["search"], w["dataset"], h) for h in self.signals(w)}
+        return {h: self.campaign.points(w["search"], w["dataset"], h) for h in self._search(w).hypotheses}
 
     def block(self, w: Wildcards) -> dict[str, list[str]]:
         """Hypothesis to the points of a block (or of the point that the block's name is)."""
         found: dict[str, list[str]] = {}
-        for hypothesis in self.signals(w):
+        for hypothesis in self._search(w).hypotheses:
             if self.has_windows(w) and not w["block"].startswith("m"):
                 # the windows are data: no names stand for all of them
                 found[hypothesis] = []
@@ -244,12 +250,27 @@ class Planner:
 
     def workspace_signals(self, w: Wildcards) -> list[str]:
         """Selected signals that the workspaces of a block need: none where all is interpolated."""
-        return [] if self.has_windows(w) else self.selected_signals(w, "selected", [w["block"]])
+        if self.has_windows(w):
+            return []
+        found = self.selected_signals(w, "selected", [w["block"]])
+        block = self.block(w)
+        for hypothesis, joint in self.joint(w).items():
+            for member in joint["members"]:
+                for b in self._blocks_with(w, member, block.get(hypothesis, [])):
+                    found += self.selected_signals({**w, "hypothesis": member}, "selected", [b])
+        return list(dict.fromkeys(found))
+
+    def _blocks_with(self, w: Wildcards, hypothesis: str, points: list[str]) -> list[str]:
+        """Blocks of a hypothesis that hold some points; a point off its grid is a block of its own."""
+        if w["block"].startswith("m"):
+            return [w["block"]]
+        named = self.campaign.blocks(w["search"], w["dataset"], hypothesis)
+        return [b for b, own in named.items() if set(own) & set(points)]
 
     def blocks(self, w: Wildcards) -> list[str]:
         """Names of all blocks of simulated points of a dataset."""
         names: dict[str, None] = {}
-        for hypothesis in self.signals(w):
+        for hypothesis in self._search(w).hypotheses:
             names.update(dict.fromkeys(self.campaign.blocks(w["search"], w["dataset"], hypothesis)))
         return list(names)
 
@@ -287,7 +308,8 @@ class Planner:
 
     def workspace(self, w: Wildcards) -> dict[str, Any]:
         """Workspaces of the points of a block."""
-        return self.model(w) | {"block": self.block(w)}
+        joint = {"interpretation": self._search(w).interpretation} if self.joint(w) else {}
+        return self.model(w) | {"block": self.block(w)} | joint
 
     def limits(self, w: Wildcards) -> dict[str, Any]:
         """Limits of the points of a block."""
@@ -453,9 +475,14 @@ class Planner:
         return path(name, campaign=self.name, search=w["search"], dataset=w["dataset"], **more)
 
     def selected_signals(self, w: Wildcards, name: str, blocks: list[str] | None = None) -> list[str]:
-        """Paths of a selection output for the signals, over the given blocks or all of the grid."""
+        """Paths of a selection output for the signals, over the given blocks or all of the grid.
+
+        With ``hypothesis`` among the wildcards only for that one.
+        """
         found: dict[str, None] = {}
         for hypothesis, sample in self.signals(w).items():
+            if w.get("hypothesis", hypothesis) != hypothesis:
+                continue
             for block in blocks if blocks is not None else self.blocks(w):
                 if self.has_block(w, hypothesis, block):
                     point = block.startswith("m")

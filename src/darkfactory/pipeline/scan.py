@@ -69,6 +69,9 @@ def _usable(
     if max(known, key=lambda r: r["z_local"]) not in usable:
         return usable, None
     points = [workspaces[f"{hypothesis}/{r['point']}"] for r in usable]
+    if any(len(w["spec"]["channels"]) > 1 for w in points):
+        # windows of several spectra
+        return usable, None
     return usable, shared_spectrum([ScanWindow(w["spec"], w["edges"], w["keep"]) for w in points])
 
 

@@ -10,6 +10,7 @@ from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.pipeline import ellipses
+from darkfactory.pipeline.joint import joint_workspace
 from darkfactory.pipeline.model import fill_point
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
@@ -68,6 +69,24 @@ def point_workspaces(request: Mapping[str, Any], items: Sequence[Mapping[str, An
     }
 
 
+def _joint_task(
+    request: Request,
+    hypothesis: str,
+    point: str,
+    joint: Mapping[str, Any],
+    found: Mapping[str, Mapping[str, Any]],
+    sigma: Mapping[str, float],
+) -> tuple[str, tuple[Any, ...]] | None:
+    """The task that makes the workspace of a joint fit; none where its first member is left out."""
+    keys = {m: f"{m}/{point}" for m in joint["members"]}
+    records = {m: found["points"][k] for m, k in keys.items() if k in found["points"]}
+    if joint["members"][0] not in records:
+        return None
+    rates = {m: sigma[keys[m]] for m in records}
+    arguments = (hypothesis, point, joint, records, rates, request.spec["interpretation"])
+    return "darkfactory.pipeline.joint:joint_workspace", arguments
+
+
 def run(request: Request, backend: Backend, progress: Progress) -> None:
     """Workspaces of all points of the block, each as it would be alone."""
     spec = request.spec
@@ -75,7 +94,15 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
         ellipses.make_workspaces(request, backend, progress)
         return
     simulated = point_items(locate(request.input_list("signals")), folds_of(spec))
-    items = hypothesis_items(simulated, spec, spec["block"])
+    joint = spec.get("joint", {})
+    # a joint fit needs its members' workspaces at its own points
+    wanted = {h: list(points) for h, points in spec["block"].items()}
+    for name, entry in joint.items():
+        for member in entry["members"]:
+            own = set(spec["grid"].get(member, ())) | set(wanted.get(member, ()))
+            more = [p for p in spec["block"].get(name, ()) if p in own]
+            wanted[member] = list(dict.fromkeys([*wanted.get(member, ()), *more]))
+    items = hypothesis_items(simulated, spec, wanted)
     plain = request.to_dict()
     shared: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in items:
@@ -85,8 +112,23 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} simulated points"))
     # of the samples, at the couplings that they were made with: what a limit is compared with
     sigma = {f"{i['hypothesis']}/{i['point']}": i["sigma_fb"] for i in items}
-    value: dict[str, Any] = {"points": {}, "excluded": {}, "sigma_fb": sigma, "provenance": provenance(request)}
+    found: dict[str, dict[str, Any]] = {"points": {}, "excluded": {}}
     for one in made:
-        value["points"] |= one["points"]
-        value["excluded"] |= one["excluded"]
+        found["points"] |= one["points"]
+        found["excluded"] |= one["excluded"]
+    fits = [(h, p, joint[h]) for h in joint for p in spec["block"].get(h, ())]
+    together = [_joint_task(request, h, p, entry, found, sigma) for h, p, entry in fits]
+    made = backend.map([t for t in together if t is not None]) if together else []
+    # what was made only for a joint fit is no result of its own
+    listed = {f"{h}/{p}" for h, points in spec["block"].items() for p in points}
+    value: dict[str, Any] = {k: {n: v for n, v in found[k].items() if n in listed} for k in ("points", "excluded")}
+    value |= {"sigma_fb": sigma, "provenance": provenance(request)}
+    for record in made:
+        key = f"{record['hypothesis']}/{record['point']}"
+        value["points"][key] = record
+        sigma[key] = sigma[f"{joint[record['hypothesis']]['members'][0]}/{record['point']}"]
+    for h, p, entry in fits:
+        first = f"{entry['members'][0]}/{p}"
+        if first in found["excluded"]:
+            value["excluded"][f"{h}/{p}"] = found["excluded"][first]
     write_json(request.output("workspace"), value)

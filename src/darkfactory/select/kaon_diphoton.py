@@ -1,7 +1,8 @@
-"""Candidate ``kaon_diphoton``: B+ -> K+ a, a -> gamma gamma, with the photons' energies fitted to the mass of the B.
+"""Candidate ``kaon_diphoton``: B -> K a, a -> gamma gamma, with the photons' energies fitted to the mass of the B.
 
 After the searches for an axion-like particle in B decays, Phys. Rev. Lett. 128, 131802 and JHEP 12 (2025) 109. Every
-kaon from the interaction point goes with every pair of photons in the box of ``objects.b_meson``. The fit scales the
+kaon system (K+; K_S, K*0 and K*+ where ``objects.b_meson`` asks for them, see :mod:`darkfactory.select.strange`) goes
+with every pair of photons in the box of ``objects.b_meson``. The fit scales the
 two energies so that the energy and the momentum of the B are those of its production, within the resolutions that
 ``objects.b_meson.fit`` has; photons come from the interaction point. CM quantities use the nominal beams.
 """
@@ -18,9 +19,10 @@ from darkfactory.events.schema import require_fields
 from darkfactory.physics.beams import BeamFrame
 from darkfactory.physics.constants import M_BPLUS, M_ETA, M_KPLUS, M_PI0
 from darkfactory.select.candidates import Candidates, Observable
-from darkfactory.select.kaon_pair import beam_constrained_mass, event_shape, pairs_of_events, with_mass
+from darkfactory.select.kaon_pair import beam_constrained_mass, event_shape, pairs_of_events
 from darkfactory.select.objects import Array, Flat, cm_matrix, flatten, good_photons, good_tracks, photon_p4, transform
-from darkfactory.select.vectors import dot3, modulus
+from darkfactory.select.strange import MODES, kaon_systems
+from darkfactory.select.vectors import dot3, mass2, modulus, signed_root
 
 __all__ = ["OBSERVABLES", "fit_energies", "kaon_diphoton", "nearest_partner"]
 
@@ -31,7 +33,13 @@ _STEPS = 5
 
 
 def fit_energies(
-    kaon: Array, one: Array, two: Array, sigma: tuple[Array, Array], sqrts: float, fit: BFitConfig
+    kaon: Array,
+    one: Array,
+    two: Array,
+    sigma: tuple[Array, Array],
+    sqrts: float,
+    fit: BFitConfig,
+    mass: Array | float = M_BPLUS,
 ) -> tuple[Array, Array, Array]:
     """Scale two photon energies so that kaon and photons are a B: least squares by Gauss and Newton.
 
@@ -45,6 +53,7 @@ def fit_energies(
         sigma: relative resolutions of both energies.
         sqrts: CM energy, GeV.
         fit: resolutions of the constraints.
+        mass: of the B, GeV.
 
     Returns:
         Scales of both energies, and chi^2.
@@ -64,7 +73,7 @@ def fit_energies(
         True
     """
     beam = sqrts / 2
-    wanted = beam**2 - M_BPLUS**2
+    wanted = beam**2 - np.asarray(mass, dtype=float) ** 2
     width = 2 * beam * fit.sigma_m_bc.value
     a, b = np.ones(len(kaon)), np.ones(len(kaon))
 
@@ -116,12 +125,13 @@ def nearest_partner(photons: Flat, p: Array, mass: float) -> Array:
 
 
 def kaon_diphoton(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) -> Candidates:
-    """All combinations of a kaon and two photons in the box, with fitted energies.
+    """All combinations of a kaon system and two photons in the box, with fitted energies.
 
     ``objects.veto_photons`` are those that a photon of a pi0 or an eta may have as its partner.
 
     Raises:
         ConfigError: ``objects.b_meson`` or its fit is absent.
+        InputError: events without vertices, where K_S are asked for.
     """
     require_fields(events, "tracks", "clusters")
     box = objects.b_meson
@@ -131,8 +141,8 @@ def kaon_diphoton(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
     prompt = good_tracks(tracks, objects.tracks)
     three = np.stack([tracks["px"], tracks["py"], tracks["pz"]], axis=-1)
     to_cm = cm_matrix(frame)
-    kaon = np.flatnonzero(prompt & tracks["is_k"] if box.identified else prompt)
-    k_cm = transform(with_mass(three[kaon], M_KPLUS), to_cm)
+    kaon = kaon_systems(events, tracks, prompt, three, objects.tracks, box)
+    k_cm = transform(kaon.p, to_cm)
     used = good_photons(clusters, objects.photons)
     partners = used | good_photons(clusters, objects.veto_photons or objects.photons)
     others = clusters.where(partners)
@@ -142,15 +152,16 @@ def kaon_diphoton(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
     cm = transform(lab, to_cm)
     a, b = pairs_of_events(photons.event, photons.event, photons.n_events)
     a, b = a[a < b], b[a < b]
-    k, pair = pairs_of_events(tracks.event[kaon], photons.event[a], tracks.n_events)
+    k, pair = pairs_of_events(kaon.event, photons.event[a], tracks.n_events)
     a, b = a[pair], b[pair]
     total = k_cm[k] + cm[a] + cm[b]
     inside = np.abs(total[:, 0] - frame.sqrts / 2) <= box.max_delta_e
     inside &= beam_constrained_mass(total, frame.sqrts) >= box.min_m_bc
     k, a, b = k[inside], a[inside], b[inside]
     resolution = [np.asarray(box.fit.photon(E=photons["e"][i]), dtype=float) * np.ones(len(i)) for i in (a, b)]
-    one, two, chi2 = fit_energies(k_cm[k], cm[a], cm[b], (resolution[0], resolution[1]), frame.sqrts, box.fit)
-    event = tracks.event[kaon][k]
+    m_b = np.array([m for _, m in MODES])[kaon.mode[k]]
+    one, two, chi2 = fit_energies(k_cm[k], cm[a], cm[b], (resolution[0], resolution[1]), frame.sqrts, box.fit, m_b)
+    event = kaon.event[k]
     fitted = one[:, None] * cm[a] + two[:, None] * cm[b]
     r2 = event_shape(events, tracks, prompt, three, objects, to_cm)
     basis: dict[str, np.ndarray] = {
@@ -160,7 +171,11 @@ def kaon_diphoton(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
         "first": one[:, None] * cm[a],
         "m2": 2 * one * two * (cm[a][:, 0] * cm[b][:, 0] - dot3(cm[a], cm[b])),
         "chi2": chi2,
-        "kaon": tracks["is_k"][kaon[k]].astype(float),
+        "kaon": kaon.kaon[k].astype(float),
+        "mode": kaon.mode[k].astype(float),
+        "strange": kaon.p[k],
+        "radius": kaon.radius[k],
+        "pointing": kaon.pointing[k],
         "energy": np.minimum(photons["e"][a], photons["e"][b]),
         "pi0": np.minimum(pi0[a], pi0[b]),
         "eta": np.minimum(eta[a], eta[b]),
@@ -183,6 +198,12 @@ OBSERVABLES: tuple[Observable, ...] = (
                "CM energy of the B less that of a beam, not fitted"),
     Observable("chi2", "1", ("chi2",), lambda c: c, (0.0, 50.0), "of the fit of the energies"),
     Observable("is_kaon", "1", ("kaon",), lambda x: x, (-0.5, 1.5), "1 for a kaon that is identified as one"),
+    Observable("mode", "1", ("mode",), lambda x: x, (-0.5, 3.5), "0: K+, 1: K_S, 2: K*0 to K+ pi-, 3: K*+ to K_S pi+"),
+    Observable("m_strange", "GeV", ("strange",), lambda p: signed_root(mass2(p)), (0.4, 1.2), "mass of the kaon system"),
+    Observable("r_ks", "cm", ("radius",), lambda r: np.minimum(r, 200.0), (0.0, 60.0),
+               "transverse radius of the vertex of the K_S; 200 cm without one"),
+    Observable("pointing_ks", "1", ("pointing",), lambda c: c, (-1.0, 1.0),
+               "cosine between position and momentum of the K_S; 1 without one"),
     Observable("e_min", "GeV", ("energy",), lambda e: e, (0.0, 4.0), "energy of the softer photon, laboratory"),
     Observable("pi0_distance", "GeV", ("pi0",), lambda d: np.minimum(d, 9.0), (0.0, 0.2),
                "distance of either photon's mass with any other photon to that of the pi0"),

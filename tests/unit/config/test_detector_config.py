@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from darkfactory.config.base import Tagged
 from darkfactory.config.detector import DetectorConfig, Interval, KlmConfig, SimulateOptions
 from darkfactory.config.load import deep_merge, read_yaml
+from darkfactory.physics.beams import beam_frame
+from darkfactory.physics.constants import M_BPLUS
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "detectors"
 NAMES = ("belle2", "belle", "babar")
@@ -84,3 +86,14 @@ def test_errors() -> None:
         SimulateOptions(force_photon_loss=1.0)
     with pytest.raises(ValidationError, match="Extra inputs"):
         load("belle2", colour="blue")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_beams_have_the_energy_of_the_resonance(name: str) -> None:
+    beams = load(name).beams
+    frame = beam_frame(beams.e_her_gev.value, beams.e_ler_gev.value, 1e-3 * beams.half_crossing_mrad.value)
+    assert frame.sqrts == pytest.approx(beams.sqrts_gev.value, abs=2e-3)
+    # B mesons of the Upsilon(4S) have 0.33 GeV: a few MeV of energy are tens of MeV of it
+    assert np.sqrt(frame.sqrts**2 / 4 - M_BPLUS**2) == pytest.approx(0.335, abs=0.015)
+    boost = float(np.sqrt(np.sum(frame.p4[1:] ** 2)) / frame.sqrts)
+    assert boost == pytest.approx({"belle2": 0.287, "belle": 0.425, "babar": 0.56}[name], abs=2e-3)
