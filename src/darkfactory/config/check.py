@@ -118,8 +118,8 @@ def _joint(campaign: Campaign, search: str, dataset: str, file: str) -> None:
         where, first = f"hypotheses.{hypothesis}", config.hypotheses[entry.joint.members[0]]
         if entry.sample != first.sample or entry.reweighted != first.reweighted:
             raise ConfigError(
-                f"sample {entry.sample}, reweighted {list(entry.reweighted)}: the first member {entry.joint.members[0]} "
-                f"has {first.sample} and {list(first.reweighted)}; give the same",
+                f"sample {entry.sample}, reweighted {list(entry.reweighted)}: the first member "
+                f"{entry.joint.members[0]} has {first.sample} and {list(first.reweighted)}; give the same",
                 where=where,
                 file=file,
             )
@@ -129,8 +129,8 @@ def _joint(campaign: Campaign, search: str, dataset: str, file: str) -> None:
         )
         if absent:
             raise ConfigError(
-                f"points {absent[:5]} are not in the grid of the first member {entry.joint.members[0]}; the limit is on "
-                "its rate: add them there or take them out here",
+                f"points {absent[:5]} are not in the grid of the first member {entry.joint.members[0]}; the limit is "
+                "on its rate: add them there or take them out here",
                 where=f"{where}.grids.{campaign.config.grid}",
                 file=file,
             )
@@ -139,8 +139,8 @@ def _joint(campaign: Campaign, search: str, dataset: str, file: str) -> None:
         unknown = sorted(set(entry.joint.members) - set(model.hypotheses if model is not None else ()))
         if model is None or unknown:
             raise ConfigError(
-                f"model {entry.joint.model!r}: interpretation.b_decays has {sorted(section.b_decays)}, and it must name "
-                f"the decays of all members {list(entry.joint.members)}",
+                f"model {entry.joint.model!r}: interpretation.b_decays has {sorted(section.b_decays)}, and it must "
+                f"name the decays of all members {list(entry.joint.members)}",
                 where=f"{where}.joint.model",
                 file=file,
             )

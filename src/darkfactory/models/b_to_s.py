@@ -244,8 +244,8 @@ def branching_fraction_alp(mass: ArrayLike, kaon: str, inputs: FlavourInputs, g_
         Charged and neutral B differ by their lifetimes, 1.638 and 1.519 ps, and little else:
 
         >>> for charged, neutral in (("K+", "K0"), ("K*+", "K*0")):
-        ...     ratio = branching_fraction_alp(1.0, neutral, FLAVOUR, g) / branching_fraction_alp(1.0, charged, FLAVOUR, g)
-        ...     print(round(float(ratio), 2))
+        ...     rates = [float(branching_fraction_alp(1.0, k, FLAVOUR, g)) for k in (neutral, charged)]
+        ...     print(round(rates[0] / rates[1], 2))
         0.93
         0.93
     """

@@ -117,14 +117,18 @@ def joint_workspace(
     scaled = [
         WorkspacePart(p.name, _with_ratio_error(p.spec, errors[p.name]), p.strength * unit, p.tags) for p in parts
     ]
-    shared = {name: (_TAG,) for name in ("lumi", _RATIO, *joint["shared"])}
+    shared = dict.fromkeys(("lumi", _RATIO, *joint["shared"]), (_TAG,))
     spec = combine_workspaces(scaled, shared)
     events = sum(p.strength * r["signal_events"] for p, r in zip(scaled, used, strict=True))
     # figures and residuals show the first channel
     shown = {k: used[0][k] for k in ("edges", "keep", "order", "flagged_bins")}
-    return record | shown | {
-        "region": f"{parts[0].name}_{used[0]['region']}",
-        "spec": spec,
-        "scale": unit * sigma_fb[names[0]],
-        "signal_events": float(events),
-    }
+    return (
+        record
+        | shown
+        | {
+            "region": f"{parts[0].name}_{used[0]['region']}",
+            "spec": spec,
+            "scale": unit * sigma_fb[names[0]],
+            "signal_events": float(events),
+        }
+    )

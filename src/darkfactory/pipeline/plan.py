@@ -21,6 +21,7 @@ from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.assumptions import tagged
 from darkfactory.pipeline.blinding import chain_path, common_data, data_spec
 from darkfactory.pipeline.fit_errors import with_errors
+from darkfactory.pipeline.joint_plan import joint_fits, member_signals
 from darkfactory.pipeline.layout import path
 from darkfactory.pipeline.request import MAX_FAILED
 from darkfactory.pipeline.unblind import blindings
@@ -200,8 +201,7 @@ class Planner:
 
     def joint(self, w: Wildcards) -> dict[str, dict[str, Any]]:
         """Hypotheses that fit others together, and which."""
-        config = self._search(w)
-        return {n: h.joint.model_dump(mode="json") for n, h in config.hypotheses.items() if h.joint is not None}
+        return joint_fits(self._search(w))
 
     def _analysis(self, w: Wildcards) -> dict[str, Any]:
         config = self._search(w)
@@ -253,19 +253,7 @@ class Planner:
         if self.has_windows(w):
             return []
         found = self.selected_signals(w, "selected", [w["block"]])
-        block = self.block(w)
-        for hypothesis, joint in self.joint(w).items():
-            for member in joint["members"]:
-                for b in self._blocks_with(w, member, block.get(hypothesis, [])):
-                    found += self.selected_signals({**w, "hypothesis": member}, "selected", [b])
-        return list(dict.fromkeys(found))
-
-    def _blocks_with(self, w: Wildcards, hypothesis: str, points: list[str]) -> list[str]:
-        """Blocks of a hypothesis that hold some points; a point off its grid is a block of its own."""
-        if w["block"].startswith("m"):
-            return [w["block"]]
-        named = self.campaign.blocks(w["search"], w["dataset"], hypothesis)
-        return [b for b, own in named.items() if set(own) & set(points)]
+        return list(dict.fromkeys([*found, *member_signals(self, w)]))
 
     def blocks(self, w: Wildcards) -> list[str]:
         """Names of all blocks of simulated points of a dataset."""
@@ -475,10 +463,7 @@ class Planner:
         return path(name, campaign=self.name, search=w["search"], dataset=w["dataset"], **more)
 
     def selected_signals(self, w: Wildcards, name: str, blocks: list[str] | None = None) -> list[str]:
-        """Paths of a selection output for the signals, over the given blocks or all of the grid.
-
-        With ``hypothesis`` among the wildcards only for that one.
-        """
+        """Paths of a selection output for the signals (or that of w's hypothesis), over some blocks or all."""
         found: dict[str, None] = {}
         for hypothesis, sample in self.signals(w).items():
             if w.get("hypothesis", hypothesis) != hypothesis:

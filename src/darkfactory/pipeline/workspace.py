@@ -10,7 +10,6 @@ from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.pipeline import ellipses
-from darkfactory.pipeline.joint import joint_workspace
 from darkfactory.pipeline.model import fill_point
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance

@@ -17,7 +17,7 @@ from darkfactory.config.selection import BFitConfig, ObjectsConfig
 from darkfactory.core.errors import ConfigError
 from darkfactory.events.schema import require_fields
 from darkfactory.physics.beams import BeamFrame
-from darkfactory.physics.constants import M_BPLUS, M_ETA, M_KPLUS, M_PI0
+from darkfactory.physics.constants import M_BPLUS, M_ETA, M_PI0
 from darkfactory.select.candidates import Candidates, Observable
 from darkfactory.select.kaon_pair import beam_constrained_mass, event_shape, pairs_of_events
 from darkfactory.select.objects import Array, Flat, cm_matrix, flatten, good_photons, good_tracks, photon_p4, transform
@@ -199,7 +199,7 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("chi2", "1", ("chi2",), lambda c: c, (0.0, 50.0), "of the fit of the energies"),
     Observable("is_kaon", "1", ("kaon",), lambda x: x, (-0.5, 1.5), "1 for a kaon that is identified as one"),
     Observable("mode", "1", ("mode",), lambda x: x, (-0.5, 3.5), "0: K+, 1: K_S, 2: K*0 to K+ pi-, 3: K*+ to K_S pi+"),
-    Observable("m_strange", "GeV", ("strange",), lambda p: signed_root(mass2(p)), (0.4, 1.2), "mass of the kaon system"),
+    Observable("m_strange", "GeV", ("strange",), lambda p: signed_root(mass2(p)), (0.4, 1.2), "mass of the kaons"),
     Observable("r_ks", "cm", ("radius",), lambda r: np.minimum(r, 200.0), (0.0, 60.0),
                "transverse radius of the vertex of the K_S; 200 cm without one"),
     Observable("pointing_ks", "1", ("pointing",), lambda c: c, (-1.0, 1.0),

@@ -47,7 +47,8 @@ def test_rates_go_with_each_other_as_the_model_says() -> None:
     found = rate_ratios(SECTION, REGION, names, 2.0)
     flavour = SECTION.flavour
     assert flavour is not None
-    rates = {n: float(branching_fraction_alp(2.0, k, flavour, 1e-5)) for n, k in zip(names, ("K+", "K0", "K*0", "K*+"), strict=True)}  # fmt: skip
+    kaons = ("K+", "K0", "K*0", "K*+")
+    rates = {n: float(branching_fraction_alp(2.0, k, flavour, 1e-5)) for n, k in zip(names, kaons, strict=True)}
     for name in names:
         assert found[name] == pytest.approx(rates[name] / rates["kplus"], rel=1e-12)
     assert found["kshort"] == pytest.approx(1.519 / 1.638, rel=2e-3)
@@ -99,14 +100,13 @@ def test_the_plan_reads_the_members_samples_and_has_no_sample_of_its_own() -> No
     block = plan.block(W | {"block": "b000"})
     assert block["joint"] == block["kplus"]
     names = plan.workspace_signals(W | {"block": "b000"})
-    assert {n.split("/")[-3] for n in names} >= {"belle_b_kplus_gg"} or len(names) == 4
     assert len(names) == len(set(names)) == 4
     point = plan.workspace_signals(W | {"block": "m0p80000_t10p00000"})
     assert len(point) == 4
     assert plan.workspace(W | {"block": "b000"})["joint"]["joint"]["members"][0] == "kplus"
     # other searches do not know of it
     other = {"search": "b_to_k_longlived", "dataset": "belle2_189fb", "block": "b000"}
-    assert "joint" not in plan.workspace(other) and "interpretation" not in plan.workspace(other)
+    assert not {"joint", "interpretation"} & set(plan.workspace(other))
 
 
 def test_a_dataset_can_leave_hypotheses_out() -> None:
