@@ -19,7 +19,7 @@ def joint_fits(config: SearchConfig) -> dict[str, dict[str, Any]]:
 
 
 def member_signals(plan: Planner, w: Mapping[str, str]) -> list[str]:
-    """Selected signals of the members of joint fits that have points in a block: members may be cut into other blocks."""
+    """Selected signals of members of joint fits with points in a block; members may be cut into other blocks."""
     found: list[str] = []
     block = plan.block(w)
     for hypothesis, joint in plan.joint(w).items():
