@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from darkfactory.config.base import Source, StrictModel, Tagged
 from darkfactory.config.formula import Formula, Table, variables
+from darkfactory.config.tags import TagConfig
 
 __all__ = [
     "AcceptanceConfig",
@@ -400,6 +401,8 @@ class DetectorConfig(StrictModel):
     """Beam background."""
     invisible: InvisibleConfig
     """What is not seen."""
+    tags: dict[str, TagConfig] = Field(default_factory=dict)
+    """Kinds of tags: B mesons that are reconstructed beside another one."""
 
 
 class SimulateOptions(StrictModel):
@@ -432,3 +435,10 @@ class SimulateOptions(StrictModel):
     """Factor on cluster energies."""
     vertices: bool = False
     """Fit two-track vertices: the collection ``vertices``. Tracks and clusters are the same with and without."""
+    tag: str | None = None
+    """Kind of tag, of the detector's ``tags``, that every event gets with the weight of its chance; what belongs to it
+    is not simulated."""
+    wrong_tags: float = Field(default=0.0, ge=0, lt=1)
+    """Share of B pairs that get a wrong tag; both kinds are weighted."""
+    charged: tuple[int, int] | None = None
+    """Least and largest number of charged particles beside the tag; other events are not simulated."""

@@ -18,7 +18,9 @@ __all__ = [
     "FormFactor",
     "InelasticRegion",
     "InterpretationConfig",
+    "InvisibleRegion",
     "LeptophilicRegion",
+    "MesogenesisRegion",
     "ModelInterpretation",
     "OverlayConfig",
     "ScalarTable",
@@ -195,6 +197,60 @@ class BDecayRegion(StrictModel):
         return self
 
 
+class InvisibleRegion(StrictModel):
+    """Limit on the coupling of a stable or long-lived spin-0 particle of B+ -> h X: the rate goes as its square."""
+
+    hypothesis: str
+    """Hypothesis of the search."""
+    particle: Literal["alp_w", "dark_higgs"]
+    """What X is: a pseudoscalar that couples to W bosons, or a scalar that mixes with the Higgs."""
+    hadron: Literal["K+", "pi+"]
+    """The hadron h."""
+    coupling: Literal["g_aw", "sin_theta"]
+    """Column value of couplings.csv."""
+    unit: str = ""
+    """Its unit."""
+    label: str = ""
+    """Text for figures."""
+    ckm: Tagged
+    """Modulus of V_tb V_tq."""
+    m_q: Tagged
+    """Running mass of the light quark q, GeV."""
+    form_factor: FormFactor
+    """f_0 of B -> h."""
+    note: str = ""
+    """When it holds."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> InvisibleRegion:
+        if (self.particle == "alp_w") != (self.coupling == "g_aw"):
+            raise ValueError(f"coupling: {self.coupling} is not that of {self.particle}")
+        return self
+
+
+class MesogenesisRegion(StrictModel):
+    """Limit on the coupling of three quarks to a dark antibaryon psi, from B+ -> p psi or B0 -> Lambda psi."""
+
+    hypothesis: str
+    """Hypothesis of the search."""
+    baryon: Literal["p", "Lambda"]
+    """The baryon."""
+    coupling: Literal["g_operator"] = "g_operator"
+    """Column value of couplings.csv: G = y^2/M_Y^2."""
+    unit: str = "1/GeV^2"
+    """Its unit."""
+    label: str = ""
+    """Text for figures."""
+    f_r: Tagged
+    """Form factor F_R, GeV^2."""
+    f_l: Tagged
+    """Form factor F_L, GeV^2."""
+    tau_ps: Tagged
+    """Lifetime of the B."""
+    note: str = ""
+    """When it holds."""
+
+
 class InelasticRegion(StrictModel):
     """Two-sided region of one coupling of inelastic dark matter with a dark Higgs, the others fixed."""
 
@@ -261,6 +317,10 @@ class InterpretationConfig(StrictModel):
     """Regions of a leptophilic scalar by model name."""
     b_decays: dict[str, BDecayRegion] = Field(default_factory=dict)
     """Regions of new particles of B decays by model name."""
+    invisible: dict[str, InvisibleRegion] = Field(default_factory=dict)
+    """Couplings of invisible particles of B decays by model name."""
+    mesogenesis: dict[str, MesogenesisRegion] = Field(default_factory=dict)
+    """Couplings of dark antibaryons by model name."""
     flavour: FlavourInputs | None = None
     """Inputs of their rates."""
     dark_scalar: ScalarTable | None = None
@@ -276,8 +336,9 @@ class InterpretationConfig(StrictModel):
         mixing = self.regions or any(r.particle == "dark_higgs" for r in self.b_decays.values())
         if mixing and self.dark_scalar is None:
             raise ValueError("regions need the table `dark_scalar` of lifetimes and branching fractions")
-        if self.b_decays and self.flavour is None:
-            raise ValueError("b_decays need the inputs `flavour` of their rates")
+        for name in ("b_decays", "invisible"):
+            if getattr(self, name) and self.flavour is None:
+                raise ValueError(f"{name} need the inputs `flavour` of their rates")
         twice = sorted(self.regions.keys() & self.leptophilic.keys())
         if twice:
             raise ValueError(f"models {twice} are both in regions and in leptophilic; rename one of each")

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from darkfactory.config.base import Source, StrictModel, Tagged
+from darkfactory.config.interpretation import FormFactor
 
 __all__ = [
     "BiasConfig",
@@ -23,6 +24,7 @@ __all__ = [
     "IsrConfig",
     "LegCut",
     "PairCut",
+    "PairSpectrum",
     "ParametricConfig",
     "ProcessConfig",
     "ProcessCuts",
@@ -280,6 +282,15 @@ class HadronicFilter(StrictModel):
         return self
 
 
+class PairSpectrum(StrictModel):
+    """The B beside a tag decays to a pseudoscalar and two massless leptons, as left-handed currents make it."""
+
+    hadron: str
+    """Name of the pseudoscalar in the model."""
+    form_factor: FormFactor
+    """Its form factor f+."""
+
+
 class DepositLaw(StrictModel):
     """A distribution; numbers that it does not use are left out."""
 
@@ -383,6 +394,8 @@ class ProcessConfig(StrictModel):
     """Settings of the Pythia engine."""
     filter: HadronicFilter | None = None
     """Which events of the Pythia engine go on; the number of events of a sample counts those before it."""
+    spectrum: PairSpectrum | None = None
+    """Weights events of uniform phase space to a spectrum; the cross-section is that of all of it."""
     parametric: ParametricConfig | None = None
     """Laws of the parametric engine."""
 
@@ -399,6 +412,11 @@ class ProcessConfig(StrictModel):
         meson = self.pythia.get("signal")
         if meson and (meson not in ("B+", "B0") or meson not in self.decays):
             raise ValueError(f"pythia.signal: {meson!r} must be B+ or B0, with its decay in decays {list(self.decays)}")
+        tag = self.pythia.get("tag")
+        if self.spectrum is not None and not (tag and tag in self.decays):
+            raise ValueError("spectrum: of the B beside a tag; give pythia.tag and its decay in decays")
+        if tag and (tag not in ("B+", "B0") or meson):
+            raise ValueError(f"pythia.tag: {tag!r} must be B+ or B0, and goes without pythia.signal")
         if (self.engine == "parametric") != (self.parametric is not None):
             raise ValueError("parametric: the laws of `engine: parametric`, which needs them; other engines have none")
         names = set(self.final)
@@ -420,4 +438,4 @@ class ProcessConfig(StrictModel):
     @property
     def uses_model(self) -> bool:
         """Whether particles and parameters come from a file of config/models."""
-        return self.engine == "tree" or bool(self.pythia.get("signal"))
+        return self.engine == "tree" or bool(self.pythia.get("signal")) or bool(self.pythia.get("tag") and self.decays)

@@ -26,6 +26,7 @@ __all__ = [
     "RegionalConfig",
     "SelectionConfig",
     "SurfaceConfig",
+    "TaggedConfig",
     "TrackConfig",
     "TrackErrors",
     "TrainingConfig",
@@ -135,6 +136,28 @@ class BMesonConfig(Sourced):
     """Only tracks that are identified as kaons; otherwise every track is taken for one, and a cut decides."""
 
 
+Hadron = Literal["pi", "K", "p", "D_s", "D0", "Lambda", "Lambda_c", "Lambda_c_pi"]
+
+
+class TaggedConfig(Sourced):
+    """Hadrons of a B beside a tag."""
+
+    hadrons: tuple[Hadron, ...] = Field(min_length=1)
+    """Which are built."""
+    max_delta_m: dict[Hadron, Energy] = {}
+    """Largest distance of the mass of those that decay to that of the hadron; last cuts of a search are tighter."""
+    pi0_mass: tuple[Energy, Energy] | None = None
+    """Range of the mass of two photons of a pi0; no decays with one without."""
+
+    @model_validator(mode="after")
+    def _ranges(self) -> TaggedConfig:
+        composite = [h for h in self.hadrons if h not in ("pi", "K", "p")]
+        absent = [h for h in composite if h not in self.max_delta_m]
+        if absent:
+            raise ValueError(f"max_delta_m: hadrons {absent} decay; give a largest distance of their mass")
+        return self
+
+
 class ObjectsConfig(StrictModel):
     """Object definitions that candidates are built from."""
 
@@ -148,6 +171,8 @@ class ObjectsConfig(StrictModel):
     """Fit of the tracks to the initial state, where the candidate has one."""
     b_meson: BMesonConfig | None = None
     """Combinations that a B meson may have decayed to, where the candidate is one."""
+    tagged: TaggedConfig | None = None
+    """Hadrons of a B beside a tag, where the candidate is one."""
 
 
 class CutConfig(Sourced):

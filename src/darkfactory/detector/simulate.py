@@ -30,6 +30,7 @@ from darkfactory.detector.flat import (
     species_of,
 )
 from darkfactory.detector.photons import Loss, convert, detect
+from darkfactory.detector.tags import emulate_tags
 from darkfactory.detector.tracks import (
     FLAGS,
     FoundTracks,
@@ -67,15 +68,17 @@ def simulate(
         rng: random numbers of this chunk.
 
     Returns:
-        ``weight``, ``event_id``, ``tracks``, ``clusters``, ``klm_clusters``, the columns ``var_*``, ``vertices`` if the
-        options ask for them, and every other column of the truth events but ``particles`` and what belongs to
-        parametric showers.
+        ``weight``, ``event_id``, ``tracks``, ``clusters``, ``klm_clusters``, the columns ``var_*``, ``vertices`` and
+        the columns of a tag if the options ask for them, and every other column of the truth events but ``particles``
+        and what belongs to parametric showers.
 
     Raises:
         InputError: a column is missing, or a final particle is unknown.
         ConfigError: the background level is unknown.
     """
     require_fields(events, "weight", "event_id", "particles")
+    if options.tag is not None:
+        events = emulate_tags(events, detector, options, rng)
     n = len(events)
     level = _background_level(detector, options)
     particles = final_particles(events, detector.invisible)

@@ -26,6 +26,8 @@ __all__ = [
     "EVENT",
     "KLM_CLUSTER",
     "PARTICLE",
+    "TAG",
+    "TAKEN",
     "TRACK",
     "VERTEX",
     "require_fields",
@@ -49,6 +51,17 @@ DEPOSIT = 81
 """Code (of those that PDG leaves to generators) of a calorimeter shower that no simulated particle stands for: cosmic
 rays and beam background as parametric samples. ``e`` is its energy, ``px, py, pz`` its direction seen from the origin;
 the event columns ``deposit_time`` (ns) and ``deposit_like`` (probability of a photon's shower shape) go with it."""
+
+TAKEN = 3
+"""``status`` of final particles that belong to a tag: they are not simulated."""
+
+TAG: Mapping[str, str] = {
+    "tag_px": "f8", "tag_py": "f8", "tag_pz": "f8", "tag_ax": "f8", "tag_ay": "f8", "tag_az": "f8",
+    "tag_m_bc": "f8", "tag_delta_e": "f8", "tag_charge": "i1", "tag_extra": "f8", "tag_right": "?",
+}  # fmt: skip
+"""Columns of events with a hadronic tag, where the sample asks for one. tag_px, tag_py, tag_pz: its measured momentum
+in the CM, scaled to that of a B; tag_ax, tag_ay, tag_az: axis along which its particles move; beam-constrained mass and
+energy difference; charge; extra energy that comes with it; whether it is a B."""
 
 TRACK: Mapping[str, str] = {
     "charge": "i1", "px": "f8", "py": "f8", "pz": "f8", "d0": "f4", "z0": "f4",

@@ -6,7 +6,11 @@ seeded from the chunk's random stream: the events are a function of that stream 
 Settings (``pythia`` in the process's YAML): ``source: continuum | upsilon4s``; for the continuum ``flavours``, a
 list of quark codes in a string such as ``"1 2 3"``, and ``isr``; for the Upsilon(4S) ``charged_fraction`` (of B+B-) and
 ``signal``, a meson (``B+`` or ``B0``) that decays as the process's ``decays`` say, in one of both charges, while the
-other one decays as in Pythia's tables. Keys with a colon, such as ``StringZ:aLund: 0.7``, go to Pythia as they are.
+other one decays as in Pythia's tables; or ``tag``, the kind of a pair of which one, in one of both charges, is left
+whole for a tag to stand for it, and the other decays as in Pythia's tables or as ``decays`` say.
+
+Keys with a colon, such as ``StringZ:aLund: 0.7``, go to Pythia as they are; several values of one are apart by
+semicolons.
 
 Pairs have the energy of their own beams: Pythia decays them at the nominal one, and both B are then boosted along
 their directions. Of B pairs and of the continuum alike, the beams' spread is in the boost to the laboratory.
@@ -15,7 +19,7 @@ their directions. Of B pairs and of the continuum alike, the beams' spread is in
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
@@ -30,6 +34,7 @@ from darkfactory.generate.hadronic import passes, spread_pairs
 from darkfactory.generate.radiation import make_to_lab
 from darkfactory.generate.record import Particles, concatenate, to_events
 from darkfactory.generate.roulette import keep_particles
+from darkfactory.generate.spectra import Spectrum
 from darkfactory.physics.beams import BeamFrame, Beams
 from darkfactory.physics.kinematics import mass
 
@@ -42,10 +47,11 @@ Row = tuple[int, float, float, float, float, float]
 _DEFAULTS: dict[str, dict[str, bool | int | float | str]] = {
     # at threshold and below two light quarks do not hadronise
     "continuum": {"flavours": "1 2 3", "isr": True, "23:mMin": 1.0, "PhaseSpace:mHatMin": 1.0},
-    "upsilon4s": {"charged_fraction": 0.5125, "signal": "", "Check:epTolErr": 1e-4},
+    "upsilon4s": {"charged_fraction": 0.5125, "signal": "", "tag": "", "Check:epTolErr": 1e-4},
 }
-# stand for the B on the signal side, which Pythia leaves alone
+# stand for the B on the signal side, or for the tag, which Pythia leaves alone
 _STAND_INS = {521: 9000521, 511: 9000511}
+_MESONS = {"B+": 521, "B0": 511}
 _SOFT_PHOTON = 1e-3
 _MAX_BATCHES = 50
 
@@ -81,8 +87,8 @@ def _configure(pythia: Any, lines: list[str], merged: Mapping[str, bool | int | 
     # a particle must be there before anything is said of it
     for key, value in sorted(merged.items(), key=lambda item: not item[0].endswith(":new")):
         if ":" in key:
-            text = ("on" if value else "off") if isinstance(value, bool) else value
-            lines = [*lines, f"{key} = {text}"]
+            text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+            lines = [*lines, *(f"{key} = {part.strip()}" for part in text.split(";"))]
     for line in lines:
         if not pythia.readString(line):
             raise ConfigError(f"Pythia does not accept {line!r}; see its manual for keys and values", where="pythia")
@@ -140,7 +146,12 @@ def _b_pairs(pythia: Any, sqrts: float, charged: float, rng: np.random.Generator
 
 
 def _upsilon4s(
-    module: Any, frame: BeamFrame, merged: Settings, signal: SignalSide | None, rng: np.random.Generator
+    module: Any,
+    frame: BeamFrame,
+    merged: Settings,
+    signal: SignalSide | None,
+    rng: np.random.Generator,
+    forced: Sequence[str] = (),
 ) -> tuple[Any, Any]:
     """A Pythia that decays the B mesons given to it; the second object must live as long as the first."""
     charged = merged["charged_fraction"]
@@ -173,15 +184,17 @@ def _upsilon4s(
 
     pythia = module.Pythia("", False)
     seed = _seed(rng)
-    meson = 0 if signal is None else signal.meson.pdg
+    meson = _MESONS.get(str(merged["tag"]), 0) if signal is None else signal.meson.pdg
     lines = ["Beams:frameType = 5", "PDF:lepton = off"]
     if meson:
-        stand_in, three, m0 = _STAND_INS[meson], 3 if meson == 521 else 0, 0.0 if signal is None else signal.meson.mass
+        stand_in, three = _STAND_INS[meson], 3 if meson == 521 else 0
+        m0 = float(pythia.particleData.m0(meson)) if signal is None else signal.meson.mass
         lines += [
             f"{meson}:m0 = {m0!r}",
             f"{stand_in}:new = Bsignal Bsignalbar 1 {three} 0 {m0!r} 0.0 0.0 0.0 0.0",
             f"{stand_in}:mayDecay = off",
         ]
+    lines += forced
     rows = _b_pairs(pythia, frame.sqrts, float(charged), rng, meson)
     pairs = Pairs(frame.sqrts / 2, rows, _STAND_INS.get(meson, 0))
     pythia.readString("Print:quiet = on")
@@ -253,6 +266,16 @@ def _with_signal(
     return concatenate(parts), columns
 
 
+def _with_tag(found: Particles, counts: NDArray[np.int64]) -> Particles:
+    """Replace the stand-in of each event, its first particle, by the meson, which counts as decayed."""
+    starts = np.cumsum(counts) - counts
+    pdg, status = found.pdg.copy(), found.status.copy()
+    mesons = {stand_in: meson for meson, stand_in in _STAND_INS.items()}
+    pdg[starts] = [mesons[abs(int(code))] * (1 if code > 0 else -1) for code in found.pdg[starts]]
+    status[starts] = 2
+    return dataclasses.replace(found, pdg=pdg, status=status)
+
+
 def generate_pythia_chunk(
     settings: Settings,
     sigma_fb: float,
@@ -264,6 +287,8 @@ def generate_pythia_chunk(
     beams: Beams | None = None,
     signal: SignalSide | None = None,
     keep: HadronicFilter | None = None,
+    forced: Sequence[str] = (),
+    spectrum: Spectrum | None = None,
 ) -> GeneratedChunk:
     """Generate one chunk of hadronic events.
 
@@ -277,6 +302,8 @@ def generate_pythia_chunk(
         beams: with their spreads; nominal beams without.
         signal: what the meson ``signal`` of the settings decays to.
         keep: which events go on; those that do not count as generated.
+        forced: lines for Pythia with the decays of the B beside a tag.
+        spectrum: weights of that decay.
 
     Raises:
         UserError: Pythia is not installed.
@@ -290,7 +317,7 @@ def generate_pythia_chunk(
     if source == "continuum":
         pythia, feeder = _continuum(module, frame, merged, rng), None
     else:
-        pythia, feeder = _upsilon4s(module, frame, merged, signal, rng)
+        pythia, feeder = _upsilon4s(module, frame, merged, signal, rng, forced)
     parts, times, have = [], [], 0
     for _ in range(_MAX_BATCHES):
         if have >= n_events:
@@ -323,7 +350,11 @@ def generate_pythia_chunk(
     columns: dict[str, Array] = {}
     if signal is not None:
         found, columns = _with_signal(found, counts, signal, rng)
+    if merged.get("tag"):
+        found = _with_tag(found, counts)
     weight, number = np.full(n_events, float(sigma_fb)), None
+    if spectrum is not None:
+        weight = weight * spectrum.weights(found, counts)
     if keep is not None:
         chosen = passes(found, n_events, keep)
         number = np.flatnonzero(chosen)
@@ -333,8 +364,8 @@ def generate_pythia_chunk(
     return GeneratedChunk(
         events=events,
         n_events=n_events,
-        sumw=float(sigma_fb) * len(weight),
-        sumw2=float(sigma_fb) ** 2 * len(weight),
+        sumw=float(weight.sum()),
+        sumw2=float((weight**2).sum()),
         tries=n_events,
     )
 

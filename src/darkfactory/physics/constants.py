@@ -15,6 +15,7 @@ __all__ = [
     "M_BPLUS",
     "M_D0",
     "M_DPLUS",
+    "M_DS",
     "M_E",
     "M_ETA",
     "M_ETAP",
@@ -23,6 +24,7 @@ __all__ = [
     "M_KST0",
     "M_KSTPLUS",
     "M_LAMBDA",
+    "M_LAMBDA_C",
     "M_MU",
     "M_PI0",
     "M_PIPLUS",
@@ -56,11 +58,13 @@ M_K0 = 0.497611
 M_ETA = 0.547862
 M_ETAP = 0.95778
 M_LAMBDA = 1.115683
+M_LAMBDA_C = 2.28646
 M_RHO = 0.77526
 W_RHO = 0.1491
 M_PROTON = 0.93827209
 M_DPLUS = 1.86966
 M_D0 = 1.86484
+M_DS = 1.96835
 M_BPLUS = 5.27934
 M_B0 = 5.27966
 M_KST0 = 0.89555

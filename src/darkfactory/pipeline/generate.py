@@ -18,7 +18,7 @@ from darkfactory.pipeline.integrate import read_gridpack
 from darkfactory.pipeline.parts import Progress, read_manifest, run_parts
 from darkfactory.pipeline.processes import beams_of, point_process, process_config
 from darkfactory.pipeline.request import Request
-from darkfactory.pipeline.signal_sides import signal_side
+from darkfactory.pipeline.signal_sides import forced_lines, pair_spectrum, signal_side
 from darkfactory.records.books import Book
 from darkfactory.store.arrays import write_arrays
 
@@ -54,6 +54,8 @@ def _make(request: Request, item: dict[str, Any]) -> GeneratedChunk:
             beams=beams_of(spec),
             signal=signal_side(spec, item["point"]),
             keep=config.filter,
+            forced=forced_lines(spec, item["point"]),
+            spectrum=pair_spectrum(spec),
         )
     if config.parametric is not None:
         return generate_parametric_chunk(config.parametric, item["n_events"], rng, item["chunk"])

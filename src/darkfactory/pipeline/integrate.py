@@ -13,6 +13,7 @@ from darkfactory.core.errors import InputError, RunError
 from darkfactory.core.files import atomic_path
 from darkfactory.core.seeds import seed_words
 from darkfactory.execute.backends import Backend
+from darkfactory.generate.forced import forced_fraction
 from darkfactory.generate.gridpack import Gridpack, adapt
 from darkfactory.pipeline.parts import Progress, run_parts
 from darkfactory.pipeline.processes import point_process, process_config
@@ -50,7 +51,10 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         if config.parametric is not None:
             sigma_fb, error_fb = config.parametric.sigma_fb, 0.0
         elif config.normalisation is not None:
-            sigma_fb, error_fb = config.normalisation.value, config.normalisation.uncertainty or 0.0
+            # decays that Pythia is told stand for themselves alone
+            fraction = forced_fraction(config) if config.pythia.get("tag") else 1.0
+            sigma_fb = config.normalisation.value * fraction
+            error_fb = (config.normalisation.uncertainty or 0.0) * fraction
         else:
             raise RunError(f"process {config.name}: engine {config.engine} has no cross-section")
         with atomic_path(path) as tmp:

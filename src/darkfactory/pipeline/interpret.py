@@ -7,6 +7,7 @@ from darkfactory.config.load import validate
 from darkfactory.config.points import axis_columns
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import coupling_rows
+from darkfactory.interpret.invisible import invisible_rows
 from darkfactory.interpret.regions import b_decay_rows, leptophilic_rows, region_rows
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request
@@ -39,6 +40,7 @@ def finish(request: dict[str, object]) -> None:
     for name, particle in config.b_decays.items():
         if config.flavour is not None:
             rows += b_decay_rows(limits, rates, name, particle, config.flavour, config.dark_scalar)
+    rows += invisible_rows(limits, config)
     columns = (*_FIRST, *axis_columns([r["point"] for r in rows]), *_LAST)
     write_csv(job.output("couplings"), rows, columns)
 
