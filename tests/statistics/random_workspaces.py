@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyhf
 
 from darkfactory.config.statistics import CertificateConfig
-from darkfactory.stats.certificate import Claim, PyhfWindow, certify
+from darkfactory.stats.certificate import STOCK_TOLERANCE, Claim, PyhfWindow, certify, poi_high
 from darkfactory.stats.histfactory import compile_workspaces
 from darkfactory.stats.limits import _poor
 from darkfactory.stats.newton import Backend
@@ -105,13 +109,39 @@ class Survey:
         certificate: of those with limits: ``passed`` or the reason why not.
         pyhf: minima of stock pyhf against ours: ``equal``, ``higher`` (it stopped early), ``lower``, ``failed``;
             ``lower, below zero`` where stock pyhf's minimum expects negative counts.
+        limits: stock pyhf's CLs at our observed limit, where its fits are not cut short: ``equal``, ``higher minimum``
+            (some fit of its own stopped above ours), ``lower minimum, below zero``, ``lower minimum`` or ``failed``.
+        largest: largest relative difference of CLs among the ``equal`` ones, of which all minima agree.
+        closure: largest relative difference of CLs at all limits by pyhf with our optimiser, among those certified.
         problems: seeds with what must not be.
     """
 
     status: Counter[str] = field(default_factory=Counter)
     certificate: Counter[str] = field(default_factory=Counter)
     pyhf: Counter[str] = field(default_factory=Counter)
+    limits: Counter[str] = field(default_factory=Counter)
+    largest: float = 0.0
+    closure: float = 0.0
     problems: list[tuple[int, str]] = field(default_factory=list)
+
+    def __add__(self, other: Survey) -> Survey:
+        """Both together."""
+        return Survey(
+            self.status + other.status, self.certificate + other.certificate, self.pyhf + other.pyhf,
+            self.limits + other.limits, max(self.largest, other.largest), max(self.closure, other.closure),
+            [*self.problems, *other.problems],
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like form."""
+        return {k: dict(v) if isinstance(v, Counter) else v for k, v in self.__dict__.items()}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Survey:
+        """Read the form of :meth:`to_dict`."""
+        counters = {k: Counter(v) for k, v in value.items() if isinstance(v, dict)}
+        problems = [(int(seed), str(text)) for seed, text in value["problems"]]
+        return cls(**{**value, **counters, "problems": problems})
 
 
 def check_numbers(result: ScanResult) -> str:
@@ -166,6 +196,59 @@ def compare_minimum(spec: dict[str, Any]) -> str:
     return "lower, below zero" if below else "lower"
 
 
+def compare_limit(spec: dict[str, Any], claim: Claim) -> tuple[str, float]:
+    """Stock pyhf's CLs at our observed limit, and whether its minima are ours."""
+    names = ("asimov_pars", "free_fit_to_data", "fixed_poi_fit_to_data", "fixed_poi_fit_to_asimov")
+    config = CertificateConfig()
+    tests = []
+    for optimizer in (pyhf.optimize.scipy_optimizer(tolerance=STOCK_TOLERANCE), NewtonOptimizer()):
+        window = PyhfWindow(spec, poi_high([claim]), config.stock_evaluations)
+        with pyhf_backend(optimizer), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                cls, _, calculator = window.hypotest(claim.observed)
+            except (pyhf.exceptions.FailedMinimization, ValueError):
+                return "failed", np.nan
+        tests.append((cls, calculator.fitted_pars))
+    window = PyhfWindow(spec, poi_high([claim]))
+    asimov = np.asarray(window.model.expected_data(tests[1][1].asimov_pars))
+    verdict = "equal"
+    with np.errstate(all="ignore"):
+        for name in names:
+            data = asimov if name.endswith("to_asimov") else window.data
+            pars = [np.asarray(getattr(fits, name)) for _, fits in tests]
+            stock, ours = (float(pyhf.infer.mle.twice_nll(p, data, window.model)[0]) for p in pars)
+            if stock < ours - 1e-6 * (1 + 1e-9 * abs(ours)):
+                below = np.min(window.model.main_model.expected_data(pars[0])) < -1e-9
+                return ("lower minimum, below zero" if below else "lower minimum"), np.nan
+            if stock > ours + 1e-7 * (1 + 1e-9 * abs(ours)):
+                verdict = "higher minimum"
+    deviation = abs(tests[0][0] / (1 - claim.cl) - 1)
+    return verdict, deviation
+
+
+def digest() -> str:
+    """Of everything that a survey's result follows from."""
+    here = Path(__file__)
+    files = [here, *sorted((here.parents[2] / "src" / "darkfactory" / "stats").glob("*.py"))]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
+
+
+def resumed(folder: Path, part: int, backends: tuple[Backend, ...], *, size: int = 500, step: int = 50) -> Survey:
+    """The survey of one part of ``size`` workspaces, ``step`` at a time; what was finished before is read, not made."""
+    total = Survey()
+    key = digest()
+    for first in range(size * part, size * (part + 1), step):
+        path = folder / f"{first:05d}_{step}_{'_'.join(backends)}_{key}.json"
+        if path.exists():
+            total += Survey.from_dict(json.loads(path.read_text()))
+            continue
+        made = survey(range(first, first + step), backends, stock_every=5)
+        path.write_text(json.dumps(made.to_dict()))
+        total += made
+    return total
+
+
 def survey(
     seeds: Iterable[int], backends: tuple[Backend, ...], *, certificates: bool = True, stock_every: int = 1
 ) -> Survey:
@@ -189,19 +272,25 @@ def survey(
                 found.problems.append((seed, f"{b} says {r.status}, {backends[0]} says {first.status}"))
             elif r.status == first.status and not np.allclose(r.expected, first.expected, rtol=1e-5, equal_nan=True):
                 differing.append((seed, f"{b} and {backends[0]} differ"))
+        claims = [
+            Claim(cl, float(first.observed[0, j]), tuple(float(v) for v in first.expected[0, j]))
+            for j, cl in enumerate(LEVELS)
+        ]
         if first.status[0] == ("ok", "ok") and (certificates or differing):
-            claims = [
-                Claim(cl, float(first.observed[0, j]), tuple(float(v) for v in first.expected[0, j]))
-                for j, cl in enumerate(LEVELS)
-            ]
             made = certify(spec, claims, [], CertificateConfig())
             if made["passed"]:
                 found.certificate["passed"] += 1
+                found.closure = max(found.closure, made["cls_deviation"])
                 # what pyhf does not confirm is not published
                 found.problems += differing
             else:
                 reason = "fit failed" if "failed" in made else "CLs or gradient"
                 found.certificate[reason] += 1
+        if certificates and seed % stock_every == 0 and first.status[0][0] == "ok":
+            same, deviation = compare_limit(spec, claims[0])
+            found.limits[same] += 1
+            if same == "equal":
+                found.largest = max(found.largest, deviation)
         if seed % stock_every == 0:
             verdict = compare_minimum(spec)
             # data that no parameters describe, or expectations below zero, have several minima: limits are flagged
@@ -215,3 +304,18 @@ def survey(
             if verdict in ("lower", "ours failed"):
                 found.problems.append((seed, f"stock pyhf: {verdict}"))
     return found
+
+
+def main() -> None:
+    """``python tests/statistics/random_workspaces.py FOLDER PART [PART ...]``: survey parts, and all together."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    total = Survey()
+    for part in map(int, sys.argv[2:]):
+        total += resumed(folder, part, ("numba",))
+        sys.stdout.write(f"to part {part}: {json.dumps(total.to_dict())}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

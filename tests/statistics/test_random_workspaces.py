@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import sys
+from pathlib import Path
 
 import pytest
-from random_workspaces import survey
+from random_workspaces import resumed, survey
 
 from darkfactory.stats.newton import Backend
 
@@ -28,12 +31,29 @@ def test_workspaces_that_once_went_wrong() -> None:
     assert found.problems == []
 
 
+def test_a_survey_is_resumed(tmp_path: Path) -> None:
+    made = resumed(tmp_path, 0, ("numpy",), size=4, step=2)
+    assert sorted(p.name[:5] for p in tmp_path.iterdir()) == ["00000", "00002"]
+    for path in tmp_path.iterdir():
+        stored = json.loads(path.read_text())
+        stored["status"] = {"ok": 7}
+        path.write_text(json.dumps(stored))
+    assert resumed(tmp_path, 0, ("numpy",), size=4, step=2).status == {"ok": 14}
+    assert made.status.total() == 4
+    assert made.closure < 1e-6
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(20))
-def test_ten_thousand_random_workspaces(part: int) -> None:
-    found = survey(range(500 * part, 500 * (part + 1)), BACKENDS, stock_every=5)
+def test_ten_thousand_random_workspaces(part: int, request: pytest.FixtureRequest) -> None:
+    """Resumable: finished fifties are kept in pytest's cache as long as the sources are the same."""
+    found = resumed(request.config.cache.mkdir("random_workspaces"), part, BACKENDS)
+    sys.stdout.write(f"{json.dumps(found.to_dict())}\n")
     assert found.problems == []
     assert found.status.total() == 500
     # the others go to stock pyhf, and have no number if it cannot confirm one either
     assert found.certificate["passed"] > 0.8 * found.certificate.total()
     assert found.pyhf["equal"] > 0.5 * found.pyhf.total()
+    assert found.limits["lower minimum"] == 0
+    assert found.closure < 1e-6
+    assert found.largest < 1e-3

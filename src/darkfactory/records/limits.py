@@ -13,7 +13,7 @@ from darkfactory.core.errors import InputError
 __all__ = ["BAND_COLUMNS", "CSV_COLUMNS", "DataKind", "LimitRecord", "Method", "Status"]
 
 Method = Literal["asymptotic", "toys", "exact", "bayes"]
-Status = Literal["ok", "no_sensitivity", "not_bracketed", "fit_failed"]
+Status = Literal["ok", "no_sensitivity", "not_bracketed", "several_minima", "fit_failed"]
 DataKind = Literal["pseudo", "asimov", "real"]
 
 BAND_COLUMNS = ("expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
@@ -42,7 +42,7 @@ class LimitRecord:
         z_local: its significance.
         best_fit: best-fit signal in physical units (at or above zero), and ``error`` its error.
         mu_hat: the same in units of the parameter of interest, and ``mu_err``.
-        status: ``ok``, ``no_sensitivity``, ``not_bracketed`` or ``fit_failed``.
+        status: ``ok``, ``no_sensitivity``, ``not_bracketed``, ``several_minima`` or ``fit_failed``.
         data: ``pseudo``, ``asimov`` or ``real``.
         blinded: whether the signal region of real data was hidden.
         certificate: what confirmed the limit, and the recipe to do it again.

@@ -27,6 +27,8 @@ STOCK_TOLERANCE = 1e-12
 _BOUND_FACTOR = 4.0
 # central differences are good while 2 log L changes little over the step: a parameter near a wall bends within 1e-4
 _STEP_RISE = 1e-3
+# counts that a bin may expect below zero by rounding
+_BELOW_ZERO = -1e-9
 
 
 @dataclass(frozen=True)
@@ -301,10 +303,16 @@ def _check_stock(spec: Mapping[str, Any], claims: Sequence[Claim], config: Certi
 
 
 def _stock_is_better(window: PyhfWindow, stock: Any, ours: Any) -> bool:
-    """Whether a stock fit to the data found a lower minimum than ours."""
+    """Whether a stock fit to the data found a lower minimum than ours, other than where bins expect less than nothing.
+
+    An empty bin has no wall at zero: a shape extrapolated beyond it gains without end and describes nothing.
+    """
 
     def value(pars: Any) -> float:
-        return float(pyhf.infer.mle.twice_nll(np.asarray(pars), window.data, window.model)[0])
+        point = np.asarray(pars)
+        if float(np.min(window.model.main_model.expected_data(point))) < _BELOW_ZERO:
+            return math.inf
+        return float(pyhf.infer.mle.twice_nll(point, window.data, window.model)[0])
 
     names = ("asimov_pars", "free_fit_to_data", "fixed_poi_fit_to_data")
     return any(value(getattr(stock, name)) < value(getattr(ours, name)) - 1e-7 for name in names)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["bump_window", "counting_window", "plane_window", "template_window", "workspace"]
+__all__ = ["bump_window", "counting_window", "plane_window", "template_window", "two_minima_window", "workspace"]
 
 _LUMI = {"name": "lumi", "auxdata": [1.0], "sigmas": [0.01], "bounds": [[0.5, 1.5]], "inits": [1.0]}
 
@@ -172,3 +172,27 @@ def counting_window(
         s_mods.append(_normsys("signal_norm", 1 + signal_error, 1 / (1 + signal_error)))
     samples = [_sample("signal", np.array([signal]), s_mods), _sample("background", np.array([background]), b_mods)]
     return workspace({"sr": samples}, {"sr": np.array([float(n)])})
+
+
+def two_minima_window(tilt: float = 1.0, *, slope: float = 0.2, events: float = 20.0) -> dict[str, Any]:
+    """A window that two values of a nuisance describe: both its directions raise a bin that lies high.
+
+    The other two bins tell the directions apart, as far as ``tilt`` shifts their data; the signal is three times as
+    large in the first of them.
+
+    Args:
+        tilt: events moved from the third to the second bin; the minima are equally deep at zero if ``slope`` is zero.
+        slope: how much more the first bin is raised in the positive direction, where a search from the nominal value
+            goes then.
+        events: expected in each of the other bins.
+
+    Example:
+        >>> two_minima_window(tilt=2.0)["observations"][0]["data"]
+        [170.0, 22.0, 18.0]
+    """
+    nominal = np.array([100.0, events, events])
+    up = nominal * np.array([3.0 + slope, 0.6, 1.4])
+    down = nominal * np.array([3.0 - slope, 1.4, 0.6])
+    signal = _sample("signal", np.array([0.0, 3.0, 1.0]), [_norm("mu")])
+    background = _sample("background", nominal, [_histosys("shape", up, down)])
+    return workspace({"sr": [signal, background]}, {"sr": np.array([170.0, events + tilt, events - tilt])})

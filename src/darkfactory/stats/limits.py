@@ -140,7 +140,8 @@ def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> lis
 def _certified(item: WorkspaceInput, point: _Point | None, config: StatisticsConfig, seed: int) -> _Point:
     """The point with its certificate, searched in stock pyhf where the engine or the certificate failed."""
     options = config.certificate
-    if point is not None and point.status == "no_sensitivity":
+    if point is not None and point.status in ("no_sensitivity", "several_minima"):
+        # stock pyhf would find one of several minima, whichever is nearest
         return point
     if point is not None and point.status == "ok":
         drawn = generator(seed, "stats", "certificate", item.hypothesis, item.point).random()

@@ -82,6 +82,14 @@ class Fit:
 
         return Fit(**{f.name: merged(getattr(self, f.name), getattr(new, f.name)) for f in fields(self)})
 
+    def take(self, index: IntArray) -> Fit:
+        """The minima ``index``."""
+
+        def taken(value: Any) -> Any:
+            return tuple(v[index] for v in value) if isinstance(value, tuple) else value[index]
+
+        return Fit(**{f.name: taken(getattr(self, f.name)) for f in fields(self)})
+
 
 def solve_damped(h: FloatArray, rhs: FloatArray, active: BoolArray, damping: FloatArray) -> FloatArray:
     """Solve (H + damping * diag H) x = rhs on the active variables, as a descent direction even if H is indefinite.

@@ -25,6 +25,7 @@ from darkfactory.stats.histfactory import (
     _compile_model,
     stack,
 )
+from darkfactory.stats.minima import LIMIT_STARTS, may_have_several, spread_starts
 from darkfactory.stats.newton import Backend, Fit, fit
 
 __all__ = ["CompiledModel", "NewtonOptimizer", "pyhf_backend"]
@@ -36,6 +37,8 @@ _DATA_KEPT = 4
 # minima of one model remembered as starts of the next fits
 _STARTS_KEPT = 16
 _PATIENCE = 10
+# of those remembered or given, where all starts are tried for the lowest of several minima
+_HINTS_TRIED = 8
 
 
 class _DirectBackend(pyhf.tensor.numpy_backend):  # type: ignore[misc]  # its base is untyped
@@ -108,6 +111,7 @@ class CompiledModel:
             self.aux_at[part] = np.arange(position, position + count)
             position += count
         self.nbins = [block.nbins for block in structure.blocks]
+        self.several = bool(may_have_several(self.batch)[0])
         self._known: dict[bytes, Data] = {}
         order = [block.name for block in structure.blocks]
         if order != list(model.config.channels):
@@ -118,6 +122,16 @@ class CompiledModel:
         base, _, rest = name.partition("[") if name not in model.config.par_map else (name, "", "")
         offset = int(rest[:-1]) if rest else 0
         return int(model.config.par_slice(base).start) + offset
+
+    def spread(self, start: FloatArray) -> list[FloatArray]:
+        """Starts around the nominal values, in pyhf's order; for models that may have several minima."""
+        around = spread_starts(self.batch, np.zeros(1, dtype=np.intp), start[self.explicit][None], LIMIT_STARTS)[0]
+        result = []
+        for theta in around:
+            vector = start.copy()
+            vector[self.explicit] = theta
+            result.append(vector)
+        return result
 
     def data(self, values: FloatArray) -> Data:
         """The flat data of pyhf as kernel data of one window."""
@@ -351,16 +365,59 @@ class NewtonOptimizer:
         held[poi] = True
         options: dict[str, Any] = {"tolerance": self.tolerance, "max_iterations": self.maxiter, "backend": self.backend}
 
+        usable = [h for h in self.hints if len(h) == len(init) and np.isfinite(h).all()]
+
         def nearest(mu: float) -> FloatArray:
-            usable = [h for h in self.hints if len(h) == len(init) and np.isfinite(h).all()]
             best = min(usable, key=lambda h: abs(h[poi] - mu), default=init)
             start = np.where(loose, init, np.minimum(np.maximum(best, lo), hi))
             start[poi] = mu
             return start
 
+        def others(mu: float, hints: Sequence[FloatArray] = ()) -> list[FloatArray]:
+            """More starts where there may be several minima: hints, and around the nominal values."""
+            if not compiled.several:
+                return []
+            moved = [*hints, *compiled.spread(init)]
+            made = [np.where(loose, init, np.minimum(np.maximum(h, lo), hi)) for h in moved]
+            for start in made:
+                start[poi] = mu
+            return made
+
+        def lowest(
+            data: Sequence[FloatArray], sets: Sequence[int], starts: Sequence[Sequence[FloatArray]], masks: np.ndarray
+        ) -> tuple[FloatArray, Fit]:
+            """For each fit, the lowest minimum from its starts; where no bin expects less than nothing if there is one.
+
+            An empty bin has no wall at zero, and a long step can end far behind it.
+            """
+            count = [len(s) for s in starts]
+            row = np.repeat(np.arange(len(starts)), count)
+            begin = np.stack([s for group in starts for s in group])
+            where = [sets[r] for r in row]
+            pars, found = compiled.minima(data, where, begin, lo, hi, masks[row], physical=True, **options)
+            first = np.cumsum([0, *count[:-1]])
+            value = np.where(found.converged, found.value, np.inf)
+            pick = np.array([f + int(np.argmin(value[f : f + c])) for f, c in zip(first, count, strict=True)])
+            pars, found = pars[pick], found.take(pick)
+            # then from the nominal values, then anywhere
+            for physical in (True, False):
+                lost = np.flatnonzero(~found.converged)
+                if not len(lost):
+                    break
+                begin = np.stack([starts[i][0] for i in lost])
+                begin = np.where(masks[lost], begin, init) if physical else begin
+                again, more = compiled.minima(
+                    data, [sets[i] for i in lost], begin, lo, hi, masks[lost], physical=physical, **options
+                )
+                pars[lost], found = again, found.put(lost, more)
+            return pars, found
+
         values = np.asarray(data, dtype=float)
-        base = np.stack([nearest(0.0), nearest(init[poi])])
-        pars, found = compiled.minima([values], [0, 0], base, lo, hi, np.stack([held, loose]), **options)
+        base = [[nearest(0.0), *others(0.0, usable)], [nearest(init[poi]), *others(init[poi])]]
+        if compiled.several:
+            # the free fit begins with and without signal
+            base[1] += [nearest(0.0), *(np.where(loose, init, np.minimum(np.maximum(h, lo), hi)) for h in usable)]
+        pars, found = lowest([values], [0, 0], base, np.stack([held, loose]))
         if not found.converged.all():
             return
         asimov = np.asarray(pdf.expected_data(pars[0]), dtype=float)
@@ -369,12 +426,13 @@ class NewtonOptimizer:
         along[:, at] = (np.array(mus) - pars[1, poi])[:, None] * found.tangent[1]
         seen = np.clip(pars[1] + along, lo, hi)
         seen[:, poi] = mus
-        expected = np.stack([nearest(mu) for mu in mus])
         # the free fit of the expected data is where they were expected
-        starts = np.concatenate([seen, expected, pars[:1]])
+        starts = [[s, *others(mu)] for s, mu in zip(seen, mus, strict=True)]
+        starts += [[nearest(mu), *others(mu)] for mu in mus]
+        starts.append([pars[0]])
         sets = [*[0] * len(mus), *[1] * len(mus), 1]
         fixed = np.concatenate([np.repeat(held[None], 2 * len(mus), axis=0), loose[None]])
-        more, result = compiled.minima([values, asimov], sets, starts, lo, hi, fixed, **options)
+        more, result = lowest([values, asimov], sets, starts, fixed)
         points, masks = np.concatenate([pars, more]), np.concatenate([np.stack([held, loose]), fixed])
         good = np.concatenate([found.converged, result.converged])
         counts = np.concatenate([found.iterations, result.iterations])
@@ -401,15 +459,33 @@ class NewtonOptimizer:
         tried: list[float] = []
         pars = start
         options: dict[str, Any] = {"tolerance": self.tolerance, "lapack": True, "backend": self.backend}
-        # narrow bent valleys take many small steps: the last search goes on from where the one before it stopped
-        for begin, most in [*((s, self.maxiter) for s in starts), (None, _PATIENCE * self.maxiter)]:
+        several = compiled.several
+        if several:
+            moved = [*usable[:_HINTS_TRIED], *compiled.spread(start)]
+            starts += [np.where(fixed, start, np.minimum(np.maximum(s, lo), hi)) for s in moved]
+        found: list[tuple[float, FloatArray, int]] = []
+        # an empty bin has no wall at zero: first a minimum where none expects less than nothing, then any; narrow bent
+        # valleys take many small steps: the last search goes on from where the one before it stopped
+        plan = [*((s, self.maxiter, True) for s in starts), *((s, self.maxiter, False) for s in starts[:2])]
+        for begin, most, physical in [*plan, (None, _PATIENCE * self.maxiter, False)]:
+            if found and not physical:
+                break
             at = pars if begin is None else begin
-            pars, result = compiled.minimum(values, at, lo, hi, fixed, max_iterations=most, **options)
+            new, result = compiled.minimum(
+                values, at, lo, hi, fixed, max_iterations=most, physical=physical, **options
+            )  # fmt: skip
             if bool(result.converged[0]):
-                before.append(pars)
-                del before[:-_STARTS_KEPT]
-                return pars, int(result.iterations[0])
-            tried.append(float(result.decrement[0]))
+                found.append((float(result.value[0]), new, int(result.iterations[0])))
+                if not several:
+                    break
+            else:
+                pars = pars if physical else new
+                tried.append(float(result.decrement[0]))
+        if found:
+            _, pars, evaluations = min(found, key=lambda f: f[0])
+            before.append(pars)
+            del before[:-_STARTS_KEPT]
+            return pars, evaluations
         message = f"no Newton convergence: last decrements {tried}"
         failure: Any = OptimizeResult()
         failure.update({"success": False, "message": message, "x": start})
