@@ -59,6 +59,9 @@ class ModelInterpretation(StrictModel):
     """Branching fraction by mass in GeV, with its source; multiplies ``branching_fraction``."""
     axes: tuple[str, ...] = ("mass",)
     """Only points with exactly these axes are translated."""
+    maximum: float | None = Field(default=None, gt=0)
+    """Largest value that the coupling can have (1 where it is a branching fraction): a limit above it constrains
+    nothing and gets the flag ``above_maximum``."""
     note: str = ""
     """When the model holds; shown in the report."""
 

@@ -56,6 +56,9 @@ class Hypothesis(StrictModel):
     efficiency: the sample gives only the shape of what is selected."""
     unit: str = "fb"
     """Its unit."""
+    maximum: float | None = Field(default=None, gt=0)
+    """Largest value that the quantity can have, 1 of a branching fraction unless said otherwise: a limit above it
+    constrains nothing and gets the flag ``above_maximum``."""
     grids: dict[str, tuple[PointGrid, ...]]
     """Named grids of points; a campaign chooses one (laptop, closure, full)."""
     reweighted: tuple[str, ...] = ()
@@ -65,6 +68,11 @@ class Hypothesis(StrictModel):
     """Text for figures."""
     joint: JointConfig | None = None
     """Fits other hypotheses of the search together; ``sample`` is then that of the first of them."""
+
+    @property
+    def largest(self) -> float | None:
+        """Largest value that the quantity can have, None without one."""
+        return 1.0 if self.maximum is None and self.quantity == "branching_fraction" else self.maximum
 
     @model_validator(mode="after")
     def _reweighted(self) -> Hypothesis:

@@ -11,6 +11,7 @@ from darkfactory.config.points import parse_point
 from darkfactory.core.errors import InputError
 from darkfactory.models import alp, leptophilic_scalar, lfv_alp
 from darkfactory.models.zprime import branching_fraction, g_minus_2_coupling
+from darkfactory.records.limits import flag_of
 
 __all__ = [
     "BRANCHING_FRACTIONS",
@@ -110,6 +111,8 @@ def coupling_rows(
             for column in LIMIT_COLUMNS:
                 row[column] = coupling_from_rate(limit[column], rate, model, mass)
             row["lower"], row["upper"] = None, row["observed"]
+            # a rate that is no constraint makes no constraint on the coupling either
+            row["flag"] = limit.get("flag") or flag_of(row["observed"], model.maximum)
             rows.append(row)
     return rows
 

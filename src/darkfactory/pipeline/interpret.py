@@ -18,7 +18,7 @@ __all__ = ["finish", "run"]
 _FIRST = ("model", "coupling", "search", "dataset", "hypothesis", "point")
 _LAST = (
     "quantity", "unit", "observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2", "lower",
-    "upper", "cl", "method", "scale", "p0_local", "z_local", "status", "data",
+    "upper", "cl", "method", "scale", "p0_local", "z_local", "status", "flag", "data",
 )  # fmt: skip
 
 

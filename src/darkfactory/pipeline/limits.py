@@ -13,6 +13,7 @@ from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.ellipse_scan import make_limits
 from darkfactory.pipeline.parts import Progress, forget, recalled
 from darkfactory.pipeline.request import Request, provenance
+from darkfactory.records.limits import flag_of
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
 
 __all__ = ["csv_columns", "limits_of", "row", "run"]
@@ -20,7 +21,7 @@ __all__ = ["csv_columns", "limits_of", "row", "run"]
 _FIRST = ("search", "dataset", "hypothesis", "point")
 _LAST = (
     "quantity", "unit", "observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2", "cl",
-    "method", "scale", "p0_local", "z_local", "status", "data",
+    "method", "scale", "p0_local", "z_local", "status", "flag", "data",
 )  # fmt: skip
 _BAND = ("expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
 _POINTS_A_TASK = 4
@@ -36,14 +37,15 @@ def csv_columns(points: Sequence[str]) -> tuple[str, ...]:
     return (*_FIRST, *axis_columns(points), *_LAST)
 
 
-def row(record: Mapping[str, Any], search: str, dataset: str) -> dict[str, Any]:
-    """One row of limits.csv from a record."""
+def row(record: Mapping[str, Any], search: str, dataset: str, maximum: float | None = None) -> dict[str, Any]:
+    """One row of limits.csv from a record; a limit above the quantity's ``maximum`` is flagged."""
     band = record["expected"] or [None] * len(_BAND)
     return {
         "search": search,
         "dataset": dataset,
         **{k: record[k] for k in ("hypothesis", "point", "quantity", "unit", "observed", "cl", "method", "scale")},
         **{k: record[k] for k in ("p0_local", "z_local", "status", "data")},
+        "flag": flag_of(record["observed"], maximum),
         **point_columns(record["point"]),
         **dict(zip(_BAND, band, strict=True)),
     }
@@ -82,7 +84,8 @@ def limits_of(request: Mapping[str, Any], keys: Sequence[str]) -> list[dict[str,
         records += [
             _no_sensitivity(points[key], spec["hypotheses"][points[key]["hypothesis"]], cl) for cl in config.cls
         ]
-    return [r | row(r, spec["search"], spec["dataset"]) for r in records]
+    largest = {name: h.get("maximum") for name, h in spec["hypotheses"].items()}
+    return [r | row(r, spec["search"], spec["dataset"], largest[r["hypothesis"]]) for r in records]
 
 
 def _no_sensitivity(workspace: Mapping[str, Any], meaning: Mapping[str, Any], cl: float) -> dict[str, Any]:

@@ -302,7 +302,9 @@ class Planner:
     def limits(self, w: Wildcards) -> dict[str, Any]:
         """Limits of the points of a block."""
         config = self._search(w)
-        hypotheses = {h: {"quantity": c.quantity, "unit": c.unit} for h, c in config.hypotheses.items()}
+        hypotheses = {
+            h: {"quantity": c.quantity, "unit": c.unit, "maximum": c.largest} for h, c in config.hypotheses.items()
+        }
         return self._analysis(w) | {
             "statistics": config.statistics,
             "hypotheses": hypotheses,

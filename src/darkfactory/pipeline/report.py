@@ -14,6 +14,7 @@ from darkfactory.pipeline.datasets import compare_section
 from darkfactory.pipeline.landing import landing_section
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
+from darkfactory.records.limits import ABOVE_MAXIMUM
 from darkfactory.report.page import FigureEntry, Link, Section, render_page
 from darkfactory.report.spectra import bars_figure
 from darkfactory.report.style import DATA_LABELS, style
@@ -26,6 +27,7 @@ Row = Mapping[str, Any]
 # a longer table is a file, not a page
 _LONGEST_TABLE = 200
 _MOST_CHANGES = 20
+_FLAGS_NAMED = 5
 
 
 def _digest(path: Path) -> str:
@@ -33,8 +35,21 @@ def _digest(path: Path) -> str:
 
 
 def _coupling_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    keep = ("model", "point", "expected", "observed", "lower", "upper", "cl", "method", "status")
-    return [{k: r[k] for k in keep} for r in rows[:_LONGEST_TABLE]]
+    keep = ("model", "point", "expected", "observed", "lower", "upper", "cl", "method", "status", "flag")
+    return [{k: r.get(k) for k in keep} for r in rows[:_LONGEST_TABLE]]
+
+
+def _flag_notes(limits: Sequence[Row]) -> list[str]:
+    """What the page says of limits that constrain nothing."""
+    above = [r["point"] for r in limits if r.get("flag") == ABOVE_MAXIMUM]
+    if not above:
+        return []
+    names = list(dict.fromkeys(above))
+    named = ", ".join(names[:_FLAGS_NAMED]) + (", ..." if len(names) > _FLAGS_NAMED else "")
+    return [
+        f"{len(above)} limits are above the largest value that their quantity can have and constrain nothing (flag "
+        f"{ABOVE_MAXIMUM}): {named}."
+    ]
 
 
 def _background_table(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -103,6 +118,7 @@ def _dataset(job: Request, entry: Mapping[str, Any], folder: Path) -> Section:
     notes = [f"Data: {said}. Luminosity {entry['luminosity_fb']:g} /fb. Limits by status: {status}."]
     if blinding is not None:
         notes += _blinding_notes(blinding)
+    notes += _flag_notes(limits)
     if entry["reference"]:
         notes.append(f"Setting of {entry['reference']}.")
     numbers = [

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from darkfactory.config.points import AXES
 from darkfactory.core.errors import InputError
 
-__all__ = ["BAND_COLUMNS", "CSV_COLUMNS", "DataKind", "LimitRecord", "Method", "Status"]
+__all__ = ["ABOVE_MAXIMUM", "BAND_COLUMNS", "CSV_COLUMNS", "DataKind", "LimitRecord", "Method", "Status", "flag_of"]
 
 Method = Literal["asymptotic", "toys", "exact", "bayes"]
 Status = Literal["ok", "no_sensitivity", "not_bracketed", "several_minima", "fit_failed"]
@@ -21,6 +21,25 @@ CSV_COLUMNS = (
     "search", "dataset", "hypothesis", "point", "mass_gev", "quantity", "unit", "observed", *BAND_COLUMNS, "cl",
     "method", "scale", "p0_local", "z_local", "status",
 )  # fmt: skip
+
+
+ABOVE_MAXIMUM = "above_maximum"
+"""Flag of a limit above the largest value that its quantity can have."""
+
+
+def flag_of(observed: float | None, maximum: float | None) -> str:
+    """What a limit's value says of itself: ``above_maximum`` where it constrains nothing, else nothing.
+
+    Args:
+        observed: the observed limit, None without one.
+        maximum: largest value that the quantity can have, None without one.
+
+    Example:
+        >>> flag_of(84.6, 1.0), flag_of(0.3, 1.0), flag_of(84.6, None)
+        ('above_maximum', '', '')
+    """
+    above = observed is not None and maximum is not None and observed > maximum
+    return ABOVE_MAXIMUM if above else ""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def offsets(count: int, parameters: int) -> FloatArray:
 
     Example:
         >>> offsets(3, 2).round(2).tolist()
-        [[0.0, 0.0], [0.81, 0.22], [-0.81, -0.22]]
+        [[0.0, 0.0], [-0.88, -1.97], [0.88, 1.97]]
     """
     # additive recurrences with powers of the generalised golden ratio fill a cube evenly
     ratio = 2.0
@@ -125,7 +125,7 @@ def spread_starts(
         >>> from darkfactory.stats.histfactory import compile_workspace
         >>> _, m = compile_workspace(counting_window(3, 2.0, 0.1))
         >>> spread_starts(m, np.zeros(1, dtype=np.intp), np.array([[0.0, 4.0]]), 2).round(2).tolist()
-        [[[0.0, 4.0], [0.81, 4.0]]]
+        [[[0.0, 4.0], [-0.88, 4.0]]]
     """
     kinds = np.array(m.structure.kinds)
     shift = offsets(count, base.shape[1])
@@ -133,7 +133,8 @@ def spread_starts(
     gaussian = init[:, None, :] + shift * width[:, None, :]
     factor = init[:, None, :] * np.exp(np.log(2.0) * shift)
     starts = np.where((kinds == "normal")[None, None, :], gaussian, factor)
-    starts[:, :, m.structure.poi] = base[:, None, m.structure.poi]
+    if m.structure.poi >= 0:
+        starts[:, :, m.structure.poi] = base[:, None, m.structure.poi]
     if strengths is not None:
         starts[:, :, m.structure.poi] = strengths
     return starts
@@ -169,13 +170,13 @@ def search(
         backend: of the fits.
 
     Example:
-        A background that both directions of a nuisance raise fits three times its nominal on either side
+        A bin that both directions of a nuisance raise describes too many events on either side
 
         >>> from darkfactory.stats.examples import two_minima_window
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> _, m = compile_workspace(two_minima_window(tilt=0.0))
-        >>> free, one = np.array([[True, False]]), np.zeros(1, dtype=np.intp)
-        >>> first = fit(m, m.observed, np.array([[0.5, 0.0]]), free)
+        >>> _, m = compile_workspace(two_minima_window(tilt=0.0, slope=0.0))
+        >>> free, one = np.array([[False, True]]), np.zeros(1, dtype=np.intp)
+        >>> first = fit(m, m.observed, np.array([[0.0, 0.5]]), free)
         >>> found = search(m, m.observed, first, one, one, free, count=6)
         >>> found.lower.tolist(), found.same.tolist()
         ([False], [True])

@@ -25,7 +25,7 @@ from darkfactory.stats.histfactory import (
     _compile_model,
     stack,
 )
-from darkfactory.stats.minima import LIMIT_STARTS, may_have_several, spread_starts
+from darkfactory.stats.minima import BASE_STARTS, LIMIT_STARTS, may_have_several, spread_starts
 from darkfactory.stats.newton import Backend, Fit, fit
 
 __all__ = ["CompiledModel", "NewtonOptimizer", "pyhf_backend"]
@@ -39,6 +39,8 @@ _STARTS_KEPT = 16
 _PATIENCE = 10
 # of those remembered or given, where all starts are tried for the lowest of several minima
 _HINTS_TRIED = 8
+# of the signal, in units of its own start, at which searches for a lower minimum begin
+_STRENGTHS = (1.0, 0.0, 0.3, 3.0, 0.1)
 
 
 class _DirectBackend(pyhf.tensor.numpy_backend):  # type: ignore[misc]  # its base is untyped
@@ -125,7 +127,12 @@ class CompiledModel:
 
     def spread(self, start: FloatArray) -> list[FloatArray]:
         """Starts around the nominal values, in pyhf's order; for models that may have several minima."""
-        around = spread_starts(self.batch, np.zeros(1, dtype=np.intp), start[self.explicit][None], LIMIT_STARTS)[0]
+        poi = self.batch.structure.poi
+        base = start[self.explicit][None]
+        strengths = None
+        if poi >= 0:
+            strengths = np.resize(_STRENGTHS, BASE_STARTS)[None] * (abs(base[0, poi]) or 1.0)
+        around = spread_starts(self.batch, np.zeros(1, dtype=np.intp), base, BASE_STARTS, strengths)[0]
         result = []
         for theta in around:
             vector = start.copy()
@@ -377,7 +384,7 @@ class NewtonOptimizer:
             """More starts where there may be several minima: hints, and around the nominal values."""
             if not compiled.several:
                 return []
-            moved = [*hints, *compiled.spread(init)]
+            moved = [*hints, *compiled.spread(init)[:LIMIT_STARTS]]
             made = [np.where(loose, init, np.minimum(np.maximum(h, lo), hi)) for h in moved]
             for start in made:
                 start[poi] = mu

@@ -78,8 +78,11 @@ def _roots(
     starts: int = 0,
 ) -> _Roots:  # fmt: skip
     flat = np.concatenate([band_targets(cl) for cl in cls])
-    expected = expected_roots(m, base, sigma, flat, usable, backend, starts)
-    return _Roots(*expected, *observed_roots(m, data, base, sigma, cls, usable, backend, starts))
+    expected, expected_fit, ok_expected = expected_roots(m, base, sigma, flat, usable, backend, starts)
+    observed, fit_data, fit_asimov, ok_observed, crossed = observed_roots(
+        m, data, base, sigma, cls, usable, backend, starts
+    )
+    return _Roots(expected, expected_fit, ok_expected, observed, fit_data, fit_asimov, ok_observed, crossed)
 
 
 def _higher(
