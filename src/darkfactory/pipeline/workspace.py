@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from darkfactory.config.load import validate
@@ -21,18 +22,49 @@ from darkfactory.templates.build import build_templates
 from darkfactory.templates.pseudodata import Observed
 from darkfactory.templates.shapes import ShapeModel, TemplatePoint
 from darkfactory.templates.signal import SignalSample
-from darkfactory.templates.workspace import build_workspaces
+from darkfactory.templates.workspace import WorkspaceSet, build_workspaces
 
 __all__ = ["point_workspaces", "run"]
 
 
-def point_workspaces(request: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The workspaces of points that share a simulated one, from the search's records and that sample."""
+_TASKS = 16
+"""Tasks of a block at most: each reads the records of the whole search, which takes longer than a point."""
+
+
+@dataclass(frozen=True)
+class _Records:
+    """What all points of a search share."""
+
+    binning: dict[str, Any]
+    shapes: ShapeModel
+    background: BackgroundModel
+    observed: Observed
+
+
+def point_workspaces(request: Mapping[str, Any], groups: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """The workspaces of groups of points that share a simulated one, from the search's records and that sample."""
     job = Request.from_dict(request)
-    spec = job.spec
-    config = validate(TemplatesConfig, spec["templates"], where="templates")
     model = read_json(job.input("model"))
-    binning = Binning.from_dict(model["binning"])
+    records = _Records(
+        model["binning"],
+        ShapeModel.from_dict(model["shapes"]),
+        BackgroundModel.from_dict(model["background"]),
+        Observed.from_dict(read_json(job.input("observed"))),
+    )
+    made: dict[str, Any] = {"points": {}, "excluded": {}}
+    for items in groups:
+        one = _group_workspaces(request, items, records)
+        made["points"] |= {k: w.to_dict() for k, w in one.points.items()}
+        made["excluded"] |= one.excluded
+    return made
+
+
+def _group_workspaces(
+    request: Mapping[str, Any], items: Sequence[Mapping[str, Any]], records: _Records
+) -> WorkspaceSet:
+    """The workspaces of points that share a simulated one."""
+    spec = request["spec"]
+    config = validate(TemplatesConfig, spec["templates"], where="templates")
     points = [TemplatePoint(item["hypothesis"], item["point"]) for item in items]
     samples: dict[str, SignalSample] = {}
     regions = [config.region_of(point.mass, point.hypothesis) for point in points]
@@ -40,32 +72,28 @@ def point_workspaces(request: Mapping[str, Any], items: Sequence[Mapping[str, An
     tables = [read_folds(p, items[0]["folds"]) for p in items[0]["paths"]] if any(own) else []
     for point, item, region, simulated in zip(points, items, regions, own, strict=True):
         if region is not None and simulated:
-            filled = fill_point(request, {**item, "binning": model["binning"]}, [region.name], tables)
+            filled = fill_point(request, {**item, "binning": records.binning}, [region.name], tables)
             histogram = filled[region.name]
             samples[point.key] = SignalSample(histogram, item["sigma_fb"], item["sigma_err_fb"])
     luminosity = spec["luminosity_fb"]
     templates = build_templates(
         points,
-        ShapeModel.from_dict(model["shapes"]),
-        binning,
-        BackgroundModel.from_dict(model["background"]),
+        records.shapes,
+        Binning.from_dict(records.binning),
+        records.background,
         config,
         luminosity,
         samples=samples,
         unit_efficiency=[h for h, q in spec["quantities"].items() if q == "efficiency_times_cross_section"],
     )
-    built = build_workspaces(
+    return build_workspaces(
         templates,
-        Observed.from_dict(read_json(job.input("observed"))),
+        records.observed,
         points,
         config,
         luminosity,
         luminosity_uncertainty=spec["luminosity_uncertainty"]["value"],
     )
-    return {
-        "points": {k: w.to_dict() for k, w in built.points.items()},
-        "excluded": dict(built.excluded),
-    }
 
 
 def _joint_task(
@@ -106,9 +134,12 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     shared: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in items:
         shared.setdefault((item["hypothesis"], item["simulated"]), []).append(item)
-    tasks = [("darkfactory.pipeline.workspace:point_workspaces", (plain, group)) for group in shared.values()]
+    groups = list(shared.values())
+    each = max(1, -(-len(groups) // _TASKS))
+    parts = [groups[i : i + each] for i in range(0, len(groups), each)]
+    tasks = [("darkfactory.pipeline.workspace:point_workspaces", (plain, part)) for part in parts]
     what = f"workspace {spec['search']}/{spec['dataset']}"
-    made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} simulated points"))
+    made = backend.map(tasks, lambda n: progress(f"{what}: {n} of {len(tasks)} groups of points"))
     # of the samples, at the couplings that they were made with: what a limit is compared with
     sigma = {f"{i['hypothesis']}/{i['point']}": i["sigma_fb"] for i in items}
     found: dict[str, dict[str, Any]] = {"points": {}, "excluded": {}}
