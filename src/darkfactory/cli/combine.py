@@ -20,9 +20,11 @@ _EXAMPLES = """\b
 Examples:
   darkfactory combine lmutau_gprime
   darkfactory combine lmutau_gprime --campaign closure --cores 8
+  darkfactory combine dark_higgs_theta
   darkfactory combine lmutau_gprime --point m3p00000 > workspace.json
 """
 _SHOWN = ("input", "mass_gev", "expected_m1", "expected", "expected_p1", "observed", "cl", "method", "status")
+_REGIONS = ("input", "mass_gev", "quantity", "lower", "upper", "cl", "method", "status", "channels")
 
 
 @click.command(epilog=_EXAMPLES)
@@ -51,7 +53,8 @@ def combine(
         click.echo(json.dumps(points[point], indent=1, sort_keys=True))
         return
     rows = read_csv(path("combined_couplings", **where))
-    click.echo(table([{k: r[k] for k in _SHOWN} for r in rows]))
+    shown = _REGIONS if resolved.combinations[name].kind == "lifetimes" else _SHOWN
+    click.echo(table([{k: r[k] for k in shown} for r in rows]))
     stored = read_json(file)
     click.echo(f"combined limits by status: {stored['status']}; files: {Path(file).parent}")
     if stored["absent"]:

@@ -65,6 +65,8 @@ class CampaignConfig(StrictModel):
     """Toys of the whole scan for the global significance; 0: only Gross-Vitells."""
     combinations: tuple[str, ...] = ()
     """Files of config/combinations: searches of one model together."""
+    scenarios: tuple[str, ...] = ()
+    """Files of config/scenarios: datasets of a search under other trigger lines, side by side; see `scenarios`."""
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
     """A closer look at a few fits of each dataset."""
     external: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from darkfactory.config.base import StrictModel
@@ -17,7 +19,8 @@ class CombinationInput(StrictModel):
     search: str
     dataset: str
     model: str
-    """Entry of the search's ``interpretation.models``: how its rate follows from the coupling."""
+    """Entry of the search's ``interpretation.models``: how its rate follows from the coupling; of kind ``lifetimes``,
+    of ``interpretation.b_decays`` or ``interpretation.regions``."""
     tags: tuple[str, ...] = ()
     """What the input shares with others: see ``correlated``."""
 
@@ -29,6 +32,9 @@ class CombinationConfig(StrictModel):
     """Same as the file's name."""
     title: str
     """For figures and the report."""
+    kind: Literal["coupling", "lifetimes"] = "coupling"
+    """``coupling``: all rates go as one power of it. ``lifetimes``: it sets rates and a lifetime, and regions with two
+    edges are excluded; inputs are counts."""
     model: str
     """Column `model` of the combined couplings."""
     coupling: str
@@ -39,6 +45,12 @@ class CombinationConfig(StrictModel):
     """Text for figures."""
     power: float = Field(default=2.0, gt=0)
     """All signals go as this power of the coupling."""
+    scan: tuple[float, float] = (1e-5, 0.3)
+    """Of kind ``lifetimes``: least and largest coupling."""
+    steps: int = Field(default=61, ge=5)
+    """Of kind ``lifetimes``: values of the coupling, in equal ratios."""
+    toys: int = Field(default=20000, ge=1000)
+    """Of kind ``lifetimes``: pseudo-counts a value."""
     inputs: tuple[CombinationInput, ...] = Field(min_length=1)
     """Those that the campaign does not have are left out, and named in the result."""
     correlated: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -59,6 +71,10 @@ class CombinationConfig(StrictModel):
             unknown = sorted(set(wanted) - tags)
             if unknown:
                 raise ValueError(f"correlated.{parameter}: no input has the tags {unknown}; they have {sorted(tags)}")
+        if self.kind == "lifetimes" and self.make_points:
+            raise ValueError("make_points: a combination of kind lifetimes takes what the scans have; leave it out")
+        if not 0 < self.scan[0] < self.scan[1]:
+            raise ValueError(f"scan: {list(self.scan)} must rise from above 0")
         names = [(i.search, i.dataset) for i in self.inputs]
         if len(set(names)) != len(names):
             raise ValueError("inputs: a dataset appears twice; one set of data counts once")

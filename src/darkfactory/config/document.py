@@ -22,7 +22,9 @@ from darkfactory.config.period import PeriodsConfig, RatesConfig
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.projection import ProjectionConfig
 from darkfactory.config.recast import RecastModel
+from darkfactory.config.regimes import RegimesConfig
 from darkfactory.config.sample import SampleConfig
+from darkfactory.config.scenario import ScenarioFile
 from darkfactory.config.search import SearchFile, TriggerChoice
 from darkfactory.config.selection import Multivariate, SelectionConfig
 from darkfactory.config.site import SiteConfig
@@ -31,6 +33,7 @@ from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.config.tau_decays import TauDecaysConfig
 from darkfactory.config.templates import TemplatesConfig
 from darkfactory.config.trigger import TriggerMenu
+from darkfactory.config.yields import YieldsConfig
 
 __all__ = ["KINDS", "Kind", "configuration_page", "configuration_schema", "schema_text"]
 
@@ -66,6 +69,7 @@ KINDS: Mapping[str, Kind] = {
     "campaign": Kind("Campaign", "config/campaigns/*.yaml", TypeAdapter(CampaignConfig), extends=True),
     "search": Kind("Search", "config/searches/*.yaml", TypeAdapter(SearchFile), extends=True),
     "combination": Kind("Combination", "config/combinations/*.yaml", TypeAdapter(CombinationConfig), extends=True),
+    "scenario": Kind("Trigger scenarios", "config/scenarios/*.yaml", TypeAdapter(ScenarioFile), extends=True),
     "trigger_choice": Kind("Trigger lines of a search", "section `trigger` of a search", TypeAdapter(TriggerChoice)),
     "selection": Kind("Selection", "section `selection` of a search", TypeAdapter(SelectionConfig)),
     "network": Kind("Multivariate step", "section `network` of a search", TypeAdapter(Multivariate)),
@@ -88,6 +92,8 @@ KINDS: Mapping[str, Kind] = {
     "costs": Kind("Costs of stages", "config/costs.yaml", TypeAdapter(CostsConfig)),
     "recast": Kind("A model of your own", "a file for `darkfactory recast`", TypeAdapter(RecastModel)),
     "projections": Kind("Projections", "config/projections.yaml", TypeAdapter(ProjectionConfig)),
+    "regimes": Kind("Regimes", "config/regimes.yaml", TypeAdapter(RegimesConfig)),
+    "yields": Kind("Yields", "config/yields.yaml", TypeAdapter(YieldsConfig)),
     "site": Kind("Site", "workflow/profiles/*/site.yaml", TypeAdapter(SiteConfig)),
 }
 """Name to kind, in the order of the page."""

@@ -10,11 +10,12 @@ from typing import Any
 
 from darkfactory.config.campaign import CampaignConfig
 from darkfactory.config.combination import CombinationConfig
-from darkfactory.config.interpretation import InterpretationConfig
+from darkfactory.config.interpretation import BDecayRegion, InelasticRegion, InterpretationConfig
 from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, validate
 from darkfactory.config.points import blocks, expand_grid, parse_point, point_order, project_point
 from darkfactory.config.sample import SampleConfig
+from darkfactory.config.scenario import ScenarioFile, scenario_datasets
 from darkfactory.config.search import (
     Dataset,
     DatasetHypothesis,
@@ -40,6 +41,7 @@ class Campaign:
         samples: the catalogue, only what the campaign uses.
         searches: (search, dataset) to its resolved configuration.
         combinations: name to configuration, with those inputs only that the campaign has.
+        scenarios: search to its what-ifs, whose datasets are among the searches.
     """
 
     config: CampaignConfig
@@ -47,6 +49,7 @@ class Campaign:
     samples: Mapping[str, SampleConfig]
     searches: Mapping[tuple[str, str], SearchConfig]
     combinations: Mapping[str, CombinationConfig] = field(default_factory=dict)
+    scenarios: Mapping[str, ScenarioFile] = field(default_factory=dict)
     _known: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
     """Grids and blocks worked out so far."""
 
@@ -208,10 +211,18 @@ def load_campaign(
     config = validate(CampaignConfig, raw, file=where)
     catalogue = library.file("samples.yaml")
     searches: dict[tuple[str, str], SearchConfig] = {}
+    _choose(config.scenarios, library.names("scenarios"), "scenarios", where)
+    _choose(config.scenarios, list(config.searches), "scenarios", where)
+    scenarios = {name: _scenarios(library, name) for name in config.scenarios}
     for search, chosen in config.searches.items():
         _choose([search], library.names("searches"), "searches", where)
         path = str(library.path("searches", search))
         text = deep_merge(library.get("searches", search), config.overrides.get(search, {}))
+        if search in scenarios:
+            added = scenario_datasets(scenarios[search], text, str(library.path("scenarios", search)))
+            text = deep_merge(text, {"datasets": added})
+            if chosen:
+                chosen = tuple(dict.fromkeys([*chosen, *scenarios[search].datasets()]))
         file = validate(SearchFile, text, file=path)
         if file.name != search:
             raise ConfigError(f"is {file.name!r} but the file is called {search}.yaml", where="name", file=path)
@@ -244,7 +255,15 @@ def load_campaign(
     _choose(config.combinations, library.names("combinations"), "combinations", where)
     named = {n: _combination(library, n, searches, config.overrides.get(n, {})) for n in config.combinations}
     combinations = {n: c for n, c in named.items() if c is not None}
-    return Campaign(config, library, samples, searches, combinations)
+    return Campaign(config, library, samples, searches, combinations, scenarios)
+
+
+def _scenarios(library: Library, search: str) -> ScenarioFile:
+    path = str(library.path("scenarios", search))
+    found = validate(ScenarioFile, library.get("scenarios", search), file=path)
+    if found.search != search:
+        raise ConfigError(f"is {found.search!r} but the file is called {search}.yaml", where="search", file=path)
+    return found
 
 
 def _combination(
@@ -264,6 +283,16 @@ def _combination(
             continue
         present += 1
         section = validate(InterpretationConfig, config.interpretation, file=path, where=f"{where}.model")
+        if found.kind == "lifetimes":
+            regions: dict[str, InelasticRegion | BDecayRegion] = {**section.regions, **section.b_decays}
+            _choose([entry.model], list(regions), f"{where}.model", path)
+            if regions[entry.model].coupling != found.coupling:
+                raise ConfigError(
+                    f"{entry.model!r} limits {regions[entry.model].coupling}, the combination {found.coupling}",
+                    where=where,
+                    file=path,
+                )
+            continue
         _choose([entry.model], list(section.models), f"{where}.model", path)
         model = section.models[entry.model]
         if (model.coupling, model.power) != (found.coupling, found.power) or model.axes != ("mass",):

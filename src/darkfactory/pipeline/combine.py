@@ -14,9 +14,11 @@ from darkfactory.core.errors import InputError
 from darkfactory.core.files import atomic_path, read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import coupling_from_rate, rate_at_unit_coupling
+from darkfactory.pipeline.combine_lifetimes import COLUMNS as REGION_COLUMNS
+from darkfactory.pipeline.combine_lifetimes import by_mass
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
-from darkfactory.report.combination import combination_figure
+from darkfactory.report.combination import combination_figure, region_figure
 from darkfactory.report.style import style
 from darkfactory.stats.combine import WorkspacePart, combine_workspaces, natural_unit
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
@@ -113,7 +115,8 @@ def _entries(request: Request) -> dict[str, list[dict[str, Any]]]:
             and r["cl"] in request.spec["combination"]["statistics"]["cls"]
         ]
         sigma = workspaces[at]["sigma_fb"][key]
-        here.append({**inputs[_label(source)], "record": record, "sigma_fb": sigma, "limits": own})
+        about = {"hypothesis": source["hypothesis"], "point": source["point"]}
+        here.append({**inputs[_label(source)], **about, "record": record, "sigma_fb": sigma, "limits": own})
     return found
 
 
@@ -127,7 +130,8 @@ def draw(request: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[
         for cl in dict.fromkeys(r["cl"] for r in rows):
             level = [r for r in rows if r["cl"] == cl]
             families = {_label(i): [r for r in level if r["input"] == _label(i)] for i in job.spec["inputs"]}
-            figure = combination_figure(
+            make = combination_figure if config["kind"] == "coupling" else region_figure
+            figure = make(
                 [r for r in level if r["input"] == "combined"], families, ylabel=config["label"] or config["coupling"],
                 title=config["title"], data=job.spec["data"],
             )  # fmt: skip
@@ -146,19 +150,22 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     """All masses of a combination."""
     name = request.spec["combination"]["name"]
     plain = request.to_dict()
-    found = dict(sorted(_entries(request).items(), key=lambda e: parse_point(e[0])["mass"]))
-    tasks = [("darkfactory.pipeline.combine:combine_point", (plain, p, entries)) for p, entries in found.items()]
+    lived = request.spec["combination"]["kind"] == "lifetimes"
+    entries_of = by_mass(_entries(request)) if lived else _entries(request)
+    found = dict(sorted(entries_of.items(), key=lambda e: parse_point(e[0])["mass"]))
+    call = "combine_lifetimes:combine_mass" if lived else "combine:combine_point"
+    tasks = [(f"darkfactory.pipeline.{call}", (plain, p, entries)) for p, entries in found.items()]
     made = backend.map(tasks, lambda n: progress(f"combination {name}: {n} of {len(tasks)} points"))
     rows = [r for one in made for r in one["rows"]]
     rows.sort(key=lambda r: (r["cl"], r["input"] != "combined", r["input"], r["mass_gev"]))
-    write_csv(request.output("couplings"), rows, COLUMNS)
+    write_csv(request.output("couplings"), rows, REGION_COLUMNS if lived else COLUMNS)
     workspaces = {p: one["workspace"] for p, one in zip(found, made, strict=True) if one["workspace"] is not None}
     write_json(request.output("workspaces"), {"points": workspaces, "provenance": provenance(request)})
     [figures] = backend.map([("darkfactory.pipeline.combine:draw", (plain, rows))])
     status: dict[str, int] = {}
     for one in made:
         for r in one["rows"]:
-            if r["input"] == "combined":
+            if r["input"] == "combined" and not str(r.get("quantity", "")).endswith("_expected"):
                 status[r["status"]] = status.get(r["status"], 0) + 1
     records = {p: one["records"] for p, one in zip(found, made, strict=True)}
     value = {

@@ -9,6 +9,7 @@ from typing import Any
 from darkfactory.core.files import read_json
 from darkfactory.interpret.comparison import compare_rows, ratio_summary
 from darkfactory.report.page import Link, Section
+from darkfactory.report.plots import plain
 from darkfactory.store.tables import read_csv, read_reference
 
 __all__ = ["landing_row", "landing_section", "measurement_row"]
@@ -52,7 +53,7 @@ def landing_row(base: Path, entry: Mapping[str, Any], references: Path) -> dict[
     good = sum(r["status"] == "ok" for r in limits)
     largest = scan.get("largest") or {}
     return {
-        "search": Link(entry["title"], f"#{entry['search']}-{entry['dataset']}"),
+        "search": Link(plain(entry["title"]), f"{entry['search']}.html#{entry['search']}-{entry['dataset']}"),
         "dataset": entry["dataset"],
         "luminosity [/fb]": entry["luminosity_fb"],
         "points": scan["points"],
@@ -74,7 +75,7 @@ def measurement_row(base: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     stored = read_json(base / "measurement.json")
     return {
-        "measurement": Link(entry["search"], f"#{entry['search']}-{entry['dataset']}"),
+        "measurement": Link(entry["search"], f"{entry['search']}.html#{entry['search']}-{entry['dataset']}"),
         "dataset": entry["dataset"],
         "luminosity [/fb]": entry["luminosity_fb"],
         "generated [MeV]": f"{1e3 * stored['generated']:.2f}",

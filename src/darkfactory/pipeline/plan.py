@@ -8,7 +8,7 @@ from typing import Any
 
 from darkfactory.config.combination import CombinationInput
 from darkfactory.config.external import ExternalConfig
-from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
+from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
 from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
@@ -21,6 +21,7 @@ from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.assumptions import tagged
 from darkfactory.pipeline.blinding import chain_path, common_data, data_spec
 from darkfactory.pipeline.fit_errors import with_errors
+from darkfactory.pipeline.interpretations import of_model, report_entry
 from darkfactory.pipeline.joint_plan import joint_fits, member_signals
 from darkfactory.pipeline.layout import path
 from darkfactory.pipeline.request import MAX_FAILED
@@ -351,15 +352,15 @@ class Planner:
             "labels": {name: config.label or name for name, config in samples.items()},
         }
 
-    def _inputs(self, w: Wildcards) -> list[tuple[Wildcards, CombinationInput, ModelInterpretation]]:
-        """Wildcards, entry and model of the inputs of a combination that the campaign has."""
-        found: list[tuple[Wildcards, CombinationInput, ModelInterpretation]] = []
+    def _inputs(self, w: Wildcards) -> list[tuple[Wildcards, CombinationInput, InterpretationConfig]]:
+        """Wildcards, entry and interpretation of the inputs of a combination that the campaign has."""
+        found: list[tuple[Wildcards, CombinationInput, InterpretationConfig]] = []
         for entry in self.campaign.combinations[w["combination"]].inputs:
             config = self.campaign.searches.get((entry.search, entry.dataset))
             if config is None:
                 continue
             section = validate(InterpretationConfig, config.interpretation, where="interpretation")
-            found.append(({"search": entry.search, "dataset": entry.dataset}, entry, section.models[entry.model]))
+            found.append(({"search": entry.search, "dataset": entry.dataset}, entry, section))
         return found
 
     def combination_sources(self, w: Wildcards) -> list[dict[str, str]]:
@@ -367,7 +368,19 @@ class Planner:
         config = self.campaign.combinations[w["combination"]]
         masses = config.grids[self.campaign.config.grid].expand()
         found = []
-        for where, _, model in self._inputs(w):
+        for where, entry, section in self._inputs(w):
+            if config.kind == "lifetimes":
+                region = section.regions.get(entry.model) or section.b_decays[entry.model]
+                for hypothesis in region.hypotheses:
+                    named = self.campaign.blocks(where["search"], where["dataset"], hypothesis)
+                    found += [
+                        {**where, "block": block, "point": point, "hypothesis": hypothesis}
+                        for block, points in named.items()
+                        for point in points
+                        if parse_point(point)["mass"] in masses
+                    ]
+                continue
+            model = section.models[entry.model]
             low, high = self.campaign.searches[where["search"], where["dataset"]].data.mass_range
             named = self.campaign.blocks(where["search"], where["dataset"], model.hypothesis)
             for mass in masses:
@@ -391,10 +404,11 @@ class Planner:
             {
                 **where,
                 "tags": list(entry.tags),
-                "interpretation": model.model_dump(mode="json"),
+                "model": entry.model,
+                "interpretation": of_model(section, entry.model, config.kind),
                 "luminosity_fb": self.campaign.searches[where["search"], where["dataset"]].data.luminosity,
             }
-            for where, entry, model in self._inputs(w)
+            for where, entry, section in self._inputs(w)
         ]
         have = {(i["search"], i["dataset"]) for i in inputs}
         sources = self.combination_sources(w)
@@ -428,28 +442,10 @@ class Planner:
             "seed": config.seed,
             "data": config.data,
             "blinding": {f"{s}/{d}": b.to_dict() for (s, d), b in blindings(self).items()},
-            "searches": [
-                {
-                    "search": s,
-                    "dataset": d,
-                    "title": c.title,
-                    "luminosity_fb": c.data.luminosity,
-                    "reference": c.data.reference,
-                    "reference_csv": c.data.reference_csv,
-                }
-                for (s, d), c in self.campaign.searches.items()
-                if c.kind != "measurement"
-            ],
-            "measurements": [
-                {
-                    "search": s,
-                    "dataset": d,
-                    "luminosity_fb": self.campaign.searches[s, d].data.luminosity,
-                    "reference": self.campaign.searches[s, d].data.reference,
-                }
-                for s, d in self.campaign.measured
-            ],
+            "searches": [report_entry(self.campaign.searches[key]) for key in self.campaign.limited],
+            "measurements": [report_entry(self.campaign.searches[key]) for key in self.campaign.measured],
             "combinations": {n: c.title for n, c in self.campaign.combinations.items()},
+            "scenarios": {n: f.model_dump(mode="json") for n, f in self.campaign.scenarios.items()},
             "references": config.references,
             "assumed": {name: rows for name, rows in assumed.items() if rows},
         }

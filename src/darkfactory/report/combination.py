@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from darkfactory.report.style import COLOURS, DATA_LABELS, figure
 
-__all__ = ["combination_figure"]
+__all__ = ["combination_figure", "region_figure"]
 
 Row = Mapping[str, Any]
 
@@ -51,4 +51,54 @@ def combination_figure(
     ax.set(yscale="log", xlabel="mass [GeV]", ylabel=ylabel)
     ax.set_title(f"{title}, {DATA_LABELS.get(data, data)}", loc="left", fontsize=9)
     ax.legend(fontsize=8)
+    return fig
+
+
+def _edges(rows: Sequence[Row], quantity_ends: bool) -> list[tuple[float, float, float]]:
+    """Mass, lower and upper edge of observed (or median expected) regions."""
+    return [
+        (float(r["mass_gev"]), float(r["lower"]), float(r["upper"]))
+        for r in rows
+        if r.get("lower") is not None and str(r["quantity"]).endswith("_expected") == quantity_ends
+    ]
+
+
+def region_figure(
+    combined: Sequence[Row], inputs: Mapping[str, Sequence[Row]], *, ylabel: str, title: str, data: str
+) -> Figure:
+    """Excluded regions with two edges: of the combination (bars: observed) and of the inputs, by mass.
+
+    Masses with several regions show all of them; arrows mark regions that end where the scan does.
+
+    Args:
+        combined: rows of the combination at one level.
+        inputs: label of each input to its rows.
+        ylabel: text of the y axis.
+        title: text.
+        data: kind of data.
+    """
+    fig, ax = figure(7.2, 4.8)
+    families = {"combined": combined, **inputs}
+    places = np.linspace(-0.022, 0.022, len(families)) if len(families) > 1 else [0.0]
+    for i, ((label, rows), shift) in enumerate(zip(families.items(), places, strict=True)):
+        colour, width = ("#222222", 5.0) if label == "combined" else (COLOURS[i - 1], 3.0)
+        # shifted in the logarithm, so that bars of one mass stand side by side
+        for expected, alpha in ((True, 0.35), (False, 1.0)):
+            for m, low, high in _edges(rows, expected):
+                x = m * (1 + shift)
+                ax.plot([x, x], [low, high], color=colour, lw=width if expected else width / 3, alpha=alpha,
+                        solid_capstyle="butt")  # fmt: skip
+        ax.plot([], [], color=colour, lw=width / 3, label=f"{label}, observed")
+        ax.plot([], [], color=colour, lw=width, alpha=0.35, label=f"{label}, median expected")
+        ends = [(m * (1 + shift), h) for m, low, h in _edges([r for r in rows if r["status"] != "ok"], False)]
+        if ends:
+            ax.plot(*zip(*ends, strict=True), ls="", marker="^", ms=4, color=colour)
+    none = sorted({float(r["mass_gev"]) for r in combined} - {m for m, _, _ in _edges(combined, False)})
+    if none:
+        ax.plot(none, np.full(len(none), 0.02), "x", color="#a94f4f", transform=ax.get_xaxis_transform(), clip_on=False)
+        ax.plot([], [], "x", color="#a94f4f", label="nothing excluded")
+    cl = float(combined[0]["cl"]) if combined else 0.95
+    ax.set(yscale="log", xscale="log", xlabel="mass [GeV]", ylabel=f"{ylabel}, excluded at {cl:.0%} CL")
+    ax.set_title(f"{title}, {DATA_LABELS.get(data, data)}", loc="left", fontsize=9)
+    ax.legend(fontsize=7, ncols=2)
     return fig

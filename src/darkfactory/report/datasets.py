@@ -27,7 +27,7 @@ def profile_curve(profile: Mapping[str, Any], label: str, least_share: float = 1
 
 
 def datasets_figure(
-    curves: Sequence[Curve], *, title: str, data: str, xlabel: str, ylabel: str, log: bool = False
+    curves: Sequence[Curve], *, title: str, data: str, xlabel: str, ylabel: str, log: bool = False, logx: bool = False
 ) -> Figure:
     """A quantity by mass, one line for each dataset.
 
@@ -38,11 +38,14 @@ def datasets_figure(
         xlabel: text of the x axis.
         ylabel: text of the y axis.
         log: logarithmic y axis.
+        logx: logarithmic x axis.
     """
     fig, ax = figure(6.4, 4.0)
     for i, curve in enumerate(curves):
         ax.plot(curve.mass, curve.high, color=COLOURS[i % len(COLOURS)], lw=1.2, marker=".", label=curve.label)
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    if logx:
+        ax.set_xscale("log")
     if not log:
         ax.set_ylim(0, None)
     ax.set_title(f"{title}, {DATA_LABELS.get(data, data)}", loc="left", fontsize=10)

@@ -44,7 +44,8 @@ def request(folder: Path, *, sigma: bool = True) -> Request:
         paths.append(str(folder / f"w{i}.json"))
         limits.append(str(folder / f"l{i}.json"))
     settings = {
-        "name": "both", "title": "both", "model": "lmutau", "coupling": "g_prime", "unit": "", "label": "g'",
+        "name": "both", "title": "both", "kind": "coupling",
+        "model": "lmutau", "coupling": "g_prime", "unit": "", "label": "g'",
         "power": 2.0, "correlated": {"background_norm": ["all"]}, "statistics": {"cls": [0.9]}, "note": "a note",
     }  # fmt: skip
     spec_of = {

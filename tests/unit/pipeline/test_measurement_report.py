@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from darkfactory.core.files import write_json
-from darkfactory.pipeline.report import _measurement
+from darkfactory.pipeline.pages import measurement_section
 from darkfactory.pipeline.request import Request
 
 
@@ -24,7 +24,7 @@ def test_the_page_says_what_was_generated_and_found(tmp_path: Path) -> None:
     write_json(base / "measurement" / "index.json", {"figures": [{"file": "toys.png", "caption": "pulls"}]})
     job = Request("report", {}, {"manifest": str(tmp_path / "manifest.json")}, {}, "code")
     entry = {"search": "tau_mass", "dataset": "belle2_190fb", "luminosity_fb": 190.0, "reference": "PRD 108"}
-    section = _measurement(job, entry, tmp_path / "report")
+    section = measurement_section(job, entry, tmp_path / "report")
     assert "Generated 1776.93 MeV, found 1777.20 +- 0.78 MeV" in section.notes[0]
     assert "nothing here is a measurement" in section.notes[0]
     assert "0.059 MeV" in section.notes[1]

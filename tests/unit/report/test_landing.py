@@ -58,7 +58,7 @@ def test_without_models_and_tables_the_rate_is_shown(base: Path) -> None:
 
 def test_the_table_leads_to_sections_and_numbers(base: Path) -> None:
     page = render_page("t", "", [landing_section(base, [ENTRY], base, "pseudo-data")])
-    assert '<a href="#zprime_invisible-belle2_80fb">Z&#x27; -&gt; invisible</a>' in page
+    assert '<a href="zprime_invisible.html#zprime_invisible-belle2_80fb">Z&#x27; -&gt; invisible</a>' in page
     assert 'href="../zprime_invisible/belle2_80fb/limits.csv"' in page
     assert (base / "report" / "../zprime_invisible/belle2_80fb/limits.csv").resolve().exists()
 
