@@ -19,7 +19,7 @@ from darkfactory.config.statistics import CertificateConfig
 from darkfactory.stats.certificate import STOCK_TOLERANCE, Claim, PyhfWindow, certify, poi_high
 from darkfactory.stats.histfactory import compile_workspaces
 from darkfactory.stats.limits import _poor
-from darkfactory.stats.newton import Backend
+from darkfactory.stats.newton import Backend, fastest
 from darkfactory.stats.optimizer import NewtonOptimizer, pyhf_backend
 from darkfactory.stats.scan import ScanResult, asymptotic_limits
 
@@ -183,7 +183,7 @@ def compare_minimum(spec: dict[str, Any]) -> str:
         return float(found), bool((np.asarray(rates) < 0).any())
 
     stock, below = value(pyhf.optimize.scipy_optimizer(tolerance=1e-10))
-    ours, _ = value(NewtonOptimizer())
+    ours, _ = value(NewtonOptimizer(backend=fastest()))
     if not np.isfinite(stock):
         return "failed"
     if not np.isfinite(ours):
@@ -201,7 +201,7 @@ def compare_limit(spec: dict[str, Any], claim: Claim) -> tuple[str, float]:
     names = ("asimov_pars", "free_fit_to_data", "fixed_poi_fit_to_data", "fixed_poi_fit_to_asimov")
     config = CertificateConfig()
     tests = []
-    for optimizer in (pyhf.optimize.scipy_optimizer(tolerance=STOCK_TOLERANCE), NewtonOptimizer()):
+    for optimizer in (pyhf.optimize.scipy_optimizer(tolerance=STOCK_TOLERANCE), NewtonOptimizer(backend=fastest())):
         window = PyhfWindow(spec, poi_high([claim]), config.stock_evaluations)
         with pyhf_backend(optimizer), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -234,16 +234,18 @@ def digest() -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
 
-def resumed(folder: Path, part: int, backends: tuple[Backend, ...], *, size: int = 500, step: int = 50) -> Survey:
+def resumed(
+    folder: Path, part: int, backends: tuple[Backend, ...], *, size: int = 500, step: int = 50, stock_every: int = 5
+) -> Survey:
     """The survey of one part of ``size`` workspaces, ``step`` at a time; what was finished before is read, not made."""
     total = Survey()
     key = digest()
     for first in range(size * part, size * (part + 1), step):
-        path = folder / f"{first:05d}_{step}_{'_'.join(backends)}_{key}.json"
+        path = folder / f"{first:05d}_{step}_{'_'.join(backends)}_{stock_every}_{key}.json"
         if path.exists():
             total += Survey.from_dict(json.loads(path.read_text()))
             continue
-        made = survey(range(first, first + step), backends, stock_every=5)
+        made = survey(range(first, first + step), backends, stock_every=stock_every)
         path.write_text(json.dumps(made.to_dict()))
         total += made
     return total
@@ -277,7 +279,7 @@ def survey(
             for j, cl in enumerate(LEVELS)
         ]
         if first.status[0] == ("ok", "ok") and (certificates or differing):
-            made = certify(spec, claims, [], CertificateConfig())
+            made = certify(spec, claims, [], CertificateConfig(), backend=backends[-1])
             if made["passed"]:
                 found.certificate["passed"] += 1
                 found.closure = max(found.closure, made["cls_deviation"])
@@ -312,7 +314,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     total = Survey()
     for part in map(int, sys.argv[2:]):
-        total += resumed(folder, part, ("numba",))
+        total += resumed(folder, part, (fastest(),), stock_every=10)
         sys.stdout.write(f"to part {part}: {json.dumps(total.to_dict())}\n")
         sys.stdout.flush()
 

@@ -16,6 +16,7 @@ from darkfactory.stats.examples import bump_window, counting_window, template_wi
 from darkfactory.stats.histfactory import compile_workspace
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
 from darkfactory.stats.scan import asymptotic_limits
+from darkfactory.stats.toys import toy_limits
 
 
 def limits(spec: dict) -> np.ndarray:
@@ -176,3 +177,33 @@ def test_a_shared_luminosity_has_one_size() -> None:
         m["data"]["hi"] for c in combined["channels"] for m in c["samples"][0]["modifiers"] if m["name"] == "lumi_x"
     ]
     assert sizes == pytest.approx([1.01, 1.02])
+
+
+def strong_and_weak() -> tuple[dict, dict, dict]:
+    """An input of few events, one with a twentieth of its information, and both with a shared efficiency."""
+    strong = template_window(5, events=60.0, bins=10, staterror=False)
+    weak = sliced(template_window(6, events=3000.0, bins=10, staterror=False), slice(0, 2))
+    parts = [WorkspacePart("strong", strong, 1.0, ("det",)), WorkspacePart("weak", weak, 0.2, ("det",))]
+    return strong, weak, combine_workspaces(parts, {"efficiency": ["det"], "tracking": ["det"]})
+
+
+def test_a_weak_input_makes_no_limit_worse_but_toys_scatter() -> None:
+    """Why one input of g' looked 2 % better than the combination: two toy limits, each with an error of that size."""
+    strong, _, combined = strong_and_weak()
+    alone, together = limits(strong)[3], limits(combined)[3]
+    assert 0.9 * alone < together < 1.0005 * alone
+    ratios, errors = [], []
+    for name, spec in (("strong", strong), ("combined", combined)):
+        m = compile_workspace(spec)[1]
+        found = asymptotic_limits(m, [0.9])
+        around = float(found.expected[0, 0, 0]), float(found.expected[0, 0, 4])
+        [toys] = toy_limits(m, [0.9], around, toys=400, steps=5, seed=3, path=("combine", name))
+        assert toys.expected is not None
+        assert toys.error is not None
+        assert toys.observed is not None
+        ratios.append(toys.expected[2] / float(found.expected[0, 0, 2]))
+        errors.append(toys.error / toys.observed)
+    # few hundred toys leave per cents, which is more than what the second input changes
+    assert min(errors) > 0.005
+    assert max(errors) < 0.1
+    assert abs(np.log(ratios[1] / ratios[0])) < 4 * np.hypot(*errors)

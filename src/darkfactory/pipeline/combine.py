@@ -24,14 +24,15 @@ from darkfactory.stats.combine import WorkspacePart, combine_workspaces, natural
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
 from darkfactory.store.tables import write_csv
 
-__all__ = ["COLUMNS", "combine_point", "draw", "run"]
+__all__ = ["COLUMNS", "combine_point", "draw", "run", "toy_error"]
 
 _LIMITS = ("observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
 COLUMNS = (
     "model", "coupling", "input", "point", "mass_gev", "unit", *_LIMITS, "cl", "method", "scale", "p0_local",
-    "z_local", "status", "certified", "data",
+    "z_local", "status", "certified", "toy_error", "data",
 )  # fmt: skip
-"""Columns of a combination's couplings.csv; ``input`` is ``combined`` or search/dataset."""
+"""Columns of a combination's couplings.csv; ``input`` is ``combined`` or search/dataset, ``toy_error`` the relative
+statistical error of limits from toys: rows that differ by less do not differ."""
 
 
 def _label(entry: Mapping[str, Any]) -> str:
@@ -40,6 +41,23 @@ def _label(entry: Mapping[str, Any]) -> str:
 
 def _root(value: float | None, power: float) -> float | None:
     return None if value is None else float(max(value, 0.0) ** (1 / power))
+
+
+def toy_error(record: Mapping[str, Any], power: float) -> float | None:
+    """Relative statistical error that toys leave in the limit on a coupling; None without toys.
+
+    Args:
+        record: of the limit on the rate, which goes as the coupling to ``power``.
+        power: see there.
+
+    Example:
+        >>> toy_error({"extra": {"error": 0.04}, "scale": 2.0, "observed": 1.0}, 2.0)
+        0.04
+    """
+    error, observed = record["extra"].get("error"), record["observed"]
+    if error is None or not observed:
+        return None
+    return float(error * record["scale"] / observed / power)
 
 
 def combine_point(request: Mapping[str, Any], point: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -66,7 +84,17 @@ def combine_point(request: Mapping[str, Any], point: str, entries: Sequence[Mapp
             values = {k: coupling_from_rate(limit[k], entry["sigma_fb"], model, mass) for k in _LIMITS}
             rest = {k: limit[k] for k in ("cl", "method", "p0_local", "z_local", "status")}
             certified = limit["certificate"].get("passed")
-            rows.append({**common, "input": _label(entry), **values, **rest, "scale": None, "certified": certified})
+            rows.append(
+                {
+                    **common,
+                    "input": _label(entry),
+                    **values,
+                    **rest,
+                    "scale": None,
+                    "certified": certified,
+                    "toy_error": toy_error(limit, power),
+                }
+            )
         if record["spec"] is not None and rate > 0:
             name = f"{entry['search']}_{entry['dataset']}"
             parts.append(WorkspacePart(name, record["spec"], rate / record["scale"], tuple(entry["tags"])))
@@ -87,7 +115,9 @@ def combine_point(request: Mapping[str, Any], point: str, entries: Sequence[Mapp
         values = {k: _root(v, power) for k, v in zip(_LIMITS, [r["observed"], *band], strict=True)}
         rest = {k: r[k] for k in ("cl", "method", "scale", "p0_local", "z_local", "status")}
         certified = r["certificate"].get("passed")
-        combined.append({**common, "input": "combined", **values, **rest, "certified": certified})
+        combined.append(
+            {**common, "input": "combined", **values, **rest, "certified": certified, "toy_error": toy_error(r, power)}
+        )
     return {"rows": combined + rows, "workspace": workspace, "records": records}
 
 

@@ -11,7 +11,7 @@ from darkfactory.config.interpretation import InterpretationConfig, ModelInterpr
 from darkfactory.config.search import Hypothesis
 from darkfactory.interpret.couplings import coupling_rows
 from darkfactory.pipeline.limits import csv_columns, row
-from darkfactory.pipeline.report import _coupling_table, _flag_notes
+from darkfactory.pipeline.pages import _coupling_table, _flag_notes
 
 COLUMNS = ("observed", "expected_m2", "expected_m1", "expected", "expected_p1", "expected_p2")
 
