@@ -241,6 +241,7 @@ def combination_section(path: Path, folder: Path) -> Section:
         "method",
         "status",
         "certified",
+        "toy_error",
     )
     keep = [k for k in wanted if rows and k in rows[0]]
     shared = "; ".join(f"{p} ({', '.join(t)})" for p, t in stored["correlated"].items()) or "none"
