@@ -130,7 +130,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_commands_that_the_readme_shows_exist() -> None:
-    shown = set(re.findall(r"^darkfactory (\w+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
+    shown = set(re.findall(r"^darkfactory ([\w-]+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
     assert shown
     assert shown <= set(COMMANDS)
 

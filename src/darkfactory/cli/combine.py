@@ -29,7 +29,7 @@ _REGIONS = ("input", "mass_gev", "quantity", "lower", "upper", "cl", "method", "
 
 @click.command(epilog=_EXAMPLES)
 @campaign_options
-@click.option("--cores", default=2, show_default=True, help="Worker processes.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.option("--point", "-p", default=None, help="Print the combined workspace of one point, as m3p00000.")
 @click.argument("name")
 def combine(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, parse_override, read_yaml
 from darkfactory.config.resolve import Campaign, load_campaign
 from darkfactory.core.errors import UserError
+from darkfactory.core.suggest import did_you_mean
 
 __all__ = ["campaign_options", "chosen_campaign", "default_campaign", "find_dataset", "table"]
 
@@ -28,7 +29,7 @@ def campaign_options(function: F) -> F:
 
 def default_campaign(config_dir: str) -> dict[str, Any]:
     """What config.yaml says: the campaign's name and its overrides."""
-    value = read_yaml(Path(config_dir) / "config.yaml")
+    value = read_yaml(Library(config_dir).root / "config.yaml")
     unknown = sorted(set(value) - {"campaign", "overrides"})
     if unknown or "campaign" not in value:
         raise UserError(f"{config_dir}/config.yaml: keys are campaign and overrides; it has {sorted(value)}")
@@ -39,7 +40,8 @@ def chosen_campaign(campaign: str | None, config_dir: str, settings: Sequence[st
     """The resolved campaign of a command's options."""
     default = default_campaign(config_dir)
     overrides = deep_merge(default.get("overrides") or {}, *(parse_override(s) for s in settings))
-    return load_campaign(campaign or str(default["campaign"]), config_dir=config_dir, overrides=[overrides])
+    name = str(default["campaign"]) if campaign is None else campaign
+    return load_campaign(name, config_dir=config_dir, overrides=[overrides])
 
 
 def find_dataset(campaign: Campaign, search: str, dataset: str | None) -> dict[str, str]:
@@ -51,10 +53,14 @@ def find_dataset(campaign: Campaign, search: str, dataset: str | None) -> dict[s
     known = [d for s, d in campaign.searches if s == search]
     if not known:
         names = sorted({s for s, _ in campaign.searches})
-        raise UserError(f"search {search!r} is not in campaign {campaign.config.campaign}; it has {names}")
+        hint = did_you_mean(search, names) or ";"
+        if not hint.endswith("?") and search in campaign.library.names("searches"):
+            hint = " (another campaign may have it: --campaign);"
+        raise UserError(f"search {search!r} is not in campaign {campaign.config.campaign}{hint} it has {names}")
     chosen = dataset or known[0]
     if chosen not in known:
-        raise UserError(f"{search} has no dataset {chosen!r} in this campaign; it has {known}")
+        hint = did_you_mean(chosen, known) or ";"
+        raise UserError(f"{search} has no dataset {chosen!r} in this campaign{hint} it has {known}")
     return {"search": search, "dataset": chosen}
 
 

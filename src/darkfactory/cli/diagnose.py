@@ -154,7 +154,9 @@ def _command(kind: str, text: str, *extra: Callable[[Any], Any]) -> None:
     command = click.argument("dataset", required=False)(command)
     command = click.argument("search", required=False)(command)
     command = click.option("--output", "-o", default=None, help="Folder; by default beside the results.")(command)
-    command = click.option("--cores", default=2, show_default=True, help="Worker processes of a run.")(command)
+    command = click.option(
+        "--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes of a run."
+    )(command)
     command = click.option("--seed", default=1, show_default=True, help="Seed of toys with --workspace.")(command)
     command = click.option("--cl", multiple=True, type=float, help="Confidence level; can be repeated.")(command)
     command = click.option("--hypothesis", default=None, help="Hypothesis; by default the first that has it.")(command)
@@ -190,7 +192,7 @@ _command("coverage", "How often a true signal is below its upper limit.", _TOYS,
 @click.option("--background-error", type=float, default=0.15, show_default=True, help="Relative (one bin).")
 @click.option("--signal-error", type=float, default=0.08, show_default=True, help="Relative (one bin).")
 @click.option("--seed", default=1, show_default=True, help="Seed.")
-@click.option("--cores", default=2, show_default=True, help="Processes.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Processes.")
 @click.option("--output", "-o", default="diagnostics", show_default=True, help="Folder.")
 def coverage_map(output: str, cores: int, **settings: Any) -> None:
     """Coverage of the engine's limits by background and true signal, with nuisance parameters, from toys."""

@@ -11,6 +11,7 @@ import click
 
 from darkfactory import __version__
 from darkfactory.core.errors import DarkfactoryError, UserError
+from darkfactory.core.suggest import did_you_mean
 
 __all__ = ["cli", "main"]
 
@@ -23,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "why": ("darkfactory.cli.status:why", "Where a result comes from, or why it is not there."),
     "unblind": ("darkfactory.cli.unblind:unblind", "Open the recorded data of a dataset, on record."),
     "config": ("darkfactory.cli.config:config", "Check, show or compare configurations."),
+    "new-search": ("darkfactory.cli.new_search:new_search", "A commented start for a search of your own."),
     "trigger": ("darkfactory.cli.trigger:trigger", "Show or compare trigger menus, and their rates."),
     "inspect": ("darkfactory.cli.inspect:inspect", "A first look at ntuples, and how many events pass each cut."),
     "cutflow": ("darkfactory.cli.results:cutflow", "Events left after each cut of a search."),
@@ -51,6 +53,18 @@ class _LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: Any = getattr(importlib.import_module(module), name)
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            hint = did_you_mean(args[0].replace("_", "-"), COMMANDS)
+            # newer versions of click say it themselves
+            if hint and "id you mean" not in error.message:
+                raise click.UsageError(f"{error.message.rstrip('.')}{hint.replace('; d', '. D', 1)}", ctx) from error
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -32,7 +32,7 @@ Examples:
               help="In 1/fb, may be repeated; by default those of config/projections.yaml.")  # fmt: skip
 @click.option("--rule", "-r", default=None, help="What becomes of systematic uncertainties; see projections.yaml.")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None, help="Folder.")
-@click.option("--cores", default=2, show_default=True, help="Worker processes.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.argument("search")
 @click.argument("dataset", required=False)
 def project(

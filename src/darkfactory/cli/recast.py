@@ -34,7 +34,7 @@ Examples:
 @click.option("--limits", "limits_file", type=click.Path(path_type=Path), default=None,
               help="Table of limits (mass_GeV, limit, optionally expected, ctau_cm, cl) instead of ours.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None, help="Folder.")
-@click.option("--cores", default=2, show_default=True, help="Worker processes.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 def recast(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None,
     model_file: Path, limits_file: Path | None, output: Path | None, cores: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from darkfactory.cli.common import campaign_options, chosen_campaign, find_datas
 from darkfactory.cli.run import snakemake
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.resolve import Campaign
-from darkfactory.core.errors import UserError
+from darkfactory.core.errors import ConfigError, UserError
 from darkfactory.core.files import read_json
 from darkfactory.interpret.comparison import compare_rows, ratio_summary
 from darkfactory.pipeline.layout import path
@@ -43,10 +44,36 @@ def cutflow(campaign: str | None, config_dir: str, settings: tuple[str, ...], se
 def point_of(text: str) -> str:
     """A point's name from its name or from a mass in GeV."""
     try:
-        return point_name({"mass": float(text)})
+        mass = float(text)
     except ValueError:
-        parse_point(text)
+        try:
+            parse_point(text)
+        except ConfigError as error:
+            raise UserError(f"{error}; or give a mass in GeV as a plain number, as 0.5") from error
         return text
+    if not 0 <= mass < math.inf:
+        raise UserError(f"mass {text} GeV must be at least 0 and below the centre-of-mass energy")
+    return point_name({"mass": mass})
+
+
+def _check_point(campaign: Campaign, w: dict[str, str], name: str) -> None:
+    """A point that the search and its dataset can have."""
+    config = campaign.searches[w["search"], w["dataset"]]
+    axes, sqrts = parse_point(name), _sqrts(campaign, w)
+    mass = axes["mass"]
+    if not 0 <= mass < sqrts:
+        raise UserError(f"mass {mass:g} GeV must be at least 0 and below the centre-of-mass energy of {sqrts:.3f} GeV")
+    low, high = config.data.mass_range
+    if not low <= mass <= high:
+        raise UserError(
+            f"mass {mass:g} GeV is outside the {low:g} to {high:g} GeV of {w['search']}/{w['dataset']}; choose one of "
+            "these"
+        )
+    grids = [g for h in config.hypotheses.values() for g in h.grids[campaign.config.grid]]
+    known = list(dict.fromkeys(tuple(g.axes) for g in grids))
+    if set(axes) not in [set(k) for k in known]:
+        shown = " or ".join(str(list(k)) for k in known)
+        raise UserError(f"{name}: points of {w['search']} have the axes {shown}, this one has {list(axes)}")
 
 
 def _sqrts(campaign: Campaign, w: dict[str, str]) -> float:
@@ -58,7 +85,7 @@ def _sqrts(campaign: Campaign, w: dict[str, str]) -> float:
 
 @click.command()
 @campaign_options
-@click.option("--cores", default=2, show_default=True, help="Worker processes.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.argument("search")
 @click.argument("dataset")
 @click.argument("point")
@@ -69,9 +96,7 @@ def limit(
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
     name = point_of(point)
-    mass, sqrts = parse_point(name)["mass"], _sqrts(resolved, w)
-    if not 0 <= mass < sqrts:
-        raise UserError(f"mass {mass:g} GeV must be at least 0 and below the centre-of-mass energy of {sqrts:.3f} GeV")
+    _check_point(resolved, w, name)
     file = path("limits", campaign=resolved.config.campaign, block=name, **w)
     snakemake([file], campaign, config_dir, settings, cores)
     rows = [

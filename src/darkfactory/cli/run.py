@@ -47,7 +47,11 @@ def snakemake(
         raise UserError(f"no Snakefile in {Path.cwd()}; run from the project's top level")
     default = default_campaign(config_dir)
     overrides = deep_merge(default.get("overrides") or {}, *(parse_override(s) for s in settings))
-    value = {"campaign": campaign or default["campaign"], "overrides": overrides, "config_dir": config_dir}
+    value = {
+        "campaign": default["campaign"] if campaign is None else campaign,
+        "overrides": overrides,
+        "config_dir": config_dir,
+    }
     file = Path(".darkfactory") / f"config-{digest_value(value)}.yaml"
     write_text(file, yaml.safe_dump(value))
     engine = [sys.executable, "-m", "snakemake", "--configfile", str(file)]
@@ -103,7 +107,9 @@ def free_lock(folder: Path, engine: Sequence[str]) -> None:
 @campaign_options
 @click.option("--search", "-s", default=None, help="Only this search.")
 @click.option("--dataset", "-d", default=None, help="Only this dataset of it.")
-@click.option("--cores", type=int, default=None, help="Worker processes; by default all cores of this machine.")
+@click.option(
+    "--cores", type=click.IntRange(min=1), default=None, help="Worker processes; by default all cores of this machine."
+)
 @click.option("--site", default=None, help="Where the work is done: a folder of workflow/profiles.")
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be done and why.")
 @click.argument("targets", nargs=-1)

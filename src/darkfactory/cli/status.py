@@ -86,7 +86,9 @@ def status(campaign: str | None, config_dir: str, settings: tuple[str, ...], boo
 @click.command()
 @campaign_options
 @click.option("--failed", is_flag=True, required=True, help="What failed, and what was made without it.")
-@click.option("--cores", type=int, default=None, help="Worker processes; by default all cores of this machine.")
+@click.option(
+    "--cores", type=click.IntRange(min=1), default=None, help="Worker processes; by default all cores of this machine."
+)
 @click.option("--site", default=None, help="Where the work is done: a folder of workflow/profiles.")
 def retry(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], failed: bool, cores: int | None, site: str | None

@@ -19,12 +19,14 @@ from darkfactory.config.period import PeriodConfig, load_periods, period_menu
 from darkfactory.config.points import AXES, expand_grid, parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
+from darkfactory.config.sample import SampleConfig
 from darkfactory.config.search import SearchConfig
 from darkfactory.config.selection import SelectionConfig
 from darkfactory.config.skim import SkimConfig
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.errors import ConfigError
+from darkfactory.core.suggest import did_you_mean
 
 __all__ = ["check_campaign"]
 
@@ -40,8 +42,9 @@ _MEASURED: Mapping[str, type[BaseModel]] = {"selection": SelectionConfig, "measu
 def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: str, menu: str) -> None:
     for line in chosen:
         if line not in known:
+            hint = did_you_mean(line, known) or ";"
             raise ConfigError(
-                f"unknown trigger line {line!r}; menu {menu} has {', '.join(known)}", where=where, file=file
+                f"unknown trigger line {line!r}{hint} menu {menu} has {', '.join(known)}", where=where, file=file
             )
 
 
@@ -192,11 +195,44 @@ def _detectors(
             )
 
 
-def _process(library: Library, name: str) -> None:
+def _known(name: str, allowed: Iterable[str], where: str, file: str) -> None:
+    """A name that one part of a file takes from another."""
+    names = sorted(allowed)
+    if name not in names:
+        hint = did_you_mean(name, names) or "."
+        raise ConfigError(f"unknown {name!r}{hint} Allowed: {', '.join(names)}", where=where, file=file)
+
+
+def _process(library: Library, name: str, sample: SampleConfig, title: str) -> None:
     process: dict[str, Any] = library.get("processes", name)
-    entry = validate(ProcessConfig, process, file=str(library.path("processes", name)))
+    file = str(library.path("processes", name))
+    entry = validate(ProcessConfig, process, file=file)
     if entry.uses_model:
-        validate(ModelConfig, library.get("models", entry.model), file=str(library.path("models", entry.model)))
+        path = str(library.path("models", entry.model))
+        model = validate(ModelConfig, library.get("models", entry.model), file=path)
+        for i, particle in enumerate(entry.final):
+            _known(particle, _particles(model), f"final[{i}]", file)
+        allowed = {*model.parameters, *(["width_over_mass"] if entry.wide else [])}
+        for axis, parameter in sample.axes.items():
+            _known(parameter, allowed, f"{title}.axes.{axis}", str(library.root / "samples.yaml"))
+        for parameter in sample.parameters:
+            _known(parameter, allowed, f"{title}.parameters", str(library.root / "samples.yaml"))
+
+
+def _particles(model: ModelConfig) -> set[str]:
+    return {n for p in model.particles for n in (p.name, p.antiparticle) if n}
+
+
+def _names(campaign: Campaign, search: str, dataset: str, file: str) -> None:
+    """Samples and hypotheses that sections name exist."""
+    config, library = campaign.searches[search, dataset], campaign.library
+    catalogue = library.file("samples.yaml")
+    templates = config.templates
+    for sample in templates.get("samples") or {}:
+        _known(sample, {*catalogue, *(templates.get("expected") or {})}, f"templates ({dataset}).samples", file)
+    for name, model in (config.interpretation.get("models") or {}).items():
+        where = f"interpretation ({dataset}).models.{name}.hypothesis"
+        _known(model["hypothesis"], config.hypotheses, where, file)
 
 
 def check_campaign(campaign: Campaign) -> list[str]:
@@ -216,7 +252,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
             name_map(library, sample.external.map, where=f"{name}.external.map")
         else:
             origin = f"process {sample.process}"
-            _process(library, sample.process)
+            _process(library, sample.process, sample, name)
         detector = str(library.path("detectors", sample.detector))
         validate(DetectorConfig, library.get("detectors", sample.detector), file=detector)
         validate(SimulateOptions, sample.simulate, file=str(library.root / "samples.yaml"), where=f"{name}.simulate")
@@ -235,6 +271,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
             validate(kind, value, file=file, where=f"{section} ({dataset})")
         period = periods.get(config.data.period, where=f"datasets.{dataset}.period", file=file)
         _detectors(campaign, _samples(config), period, config.data.period, f"datasets.{dataset}", file)
+        _names(campaign, search, dataset, file)
         menu = period_menu(period, library.root / "triggers")
         _lines(config.trigger.l1, menu.l1_names, "trigger.l1", file, period.menu)
         _lines(config.trigger.hlt, menu.hlt_names, "trigger.hlt", file, period.menu)

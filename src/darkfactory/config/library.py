@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 from darkfactory.config.load import deep_merge, plain_copy, read_yaml
 from darkfactory.core.errors import ConfigError
+from darkfactory.core.suggest import did_you_mean
 
 __all__ = ["Library"]
 
@@ -54,8 +54,8 @@ class Library:
             raise ConfigError(f"extends itself: {' -> '.join([*_chain, name])}", file=str(self.path(kind, name)))
         if not self.path(kind, name).exists():
             known = self.names(kind)
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            # a path is a name with more around it
+            hint = did_you_mean(Path(name).stem, known) or "."
             raise ConfigError(f"{name!r} is unknown{hint} There are: {', '.join(known)}", file=str(self.root / kind))
         value = self.file(f"{kind}/{name}.yaml")
         parent = value.pop("extends", None)

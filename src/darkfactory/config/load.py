@@ -46,6 +46,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"no such file; {path.parent} has {near or 'no YAML files'}", file=str(path)) from error
     except ConfigError as error:
         raise ConfigError(error.message, file=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(f"cannot be read: {reason}; give a YAML file", file=str(path)) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
@@ -102,7 +105,11 @@ def parse_override(text: str) -> dict[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise ConfigError(f"{text!r} is no setting; write --set path.to.key=value")
-    result: Any = yaml.safe_load(value)
+    try:
+        result: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", error)
+        raise ConfigError(f"--set: the value in {text!r} is no YAML: {problem}; mend or quote it") from error
     for key in reversed(path.strip().split(".")):
         result = {key: result}
     return dict(result)
@@ -111,6 +118,9 @@ def parse_override(text: str) -> dict[str, Any]:
 def _path(location: tuple[int | str, ...]) -> str:
     text = ""
     for part in location:
+        # how a value was tried says nothing to who wrote it
+        if isinstance(part, str) and part.startswith("function-"):
+            continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
 
@@ -165,6 +175,9 @@ def validate(model: type[Model], value: Any, *, file: str = "", where: str = "")
             message = f"unknown key{hint} Allowed here: {', '.join(known)}{tail}"
         elif first["type"] == "missing":
             message = f"this key is required{tail}"
+        elif first["type"] == "model_type" and first.get("ctx", {}).get("class_name") == "Tagged":
+            shown = repr(first["input"])[:80]
+            message = f"write the number with its source, {{value: {shown}, source: assumed}}, got {shown}{tail}"
         else:
             shown = repr(first["input"])
             message = f"{first['msg'].removeprefix('Value error, ')}, got {shown[:80]}{tail}"

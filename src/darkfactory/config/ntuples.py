@@ -10,6 +10,7 @@ from darkfactory.config.base import Source, StrictModel
 from darkfactory.config.library import Library
 from darkfactory.config.load import read_yaml, validate
 from darkfactory.core.errors import ConfigError
+from darkfactory.core.suggest import did_you_mean
 
 __all__ = ["NameGroup", "NtupleMapConfig", "name_map"]
 
@@ -81,8 +82,9 @@ def name_map(library: Library, name: str, *, where: str = "map") -> NtupleMapCon
         return validate(NtupleMapConfig, read_yaml(Path(name)), file=name)
     if name not in library.names("ntuples"):
         known = ", ".join(library.names("ntuples"))
+        hint = did_you_mean(name, library.names("ntuples")) or ";"
         raise ConfigError(
-            f"unknown name map {name!r}; there are: {known}; or give the path of a YAML file",
+            f"unknown name map {name!r}{hint} there are: {known}; or give the path of a YAML file",
             where=where,
             file=str(library.root / "samples.yaml"),
         )

@@ -9,6 +9,7 @@ from darkfactory.config.base import StrictModel, Tagged
 from darkfactory.config.load import read_yaml, validate
 from darkfactory.config.trigger import TriggerMenu, load_menu
 from darkfactory.core.errors import ConfigError
+from darkfactory.core.suggest import did_you_mean
 
 __all__ = [
     "PeriodConfig",
@@ -56,7 +57,8 @@ class PeriodsConfig(StrictModel):
             ConfigError: no such period.
         """
         if name not in self.periods:
-            raise ConfigError(f"no period {name!r}; there are {', '.join(self.periods)}", where=where, file=file)
+            hint = did_you_mean(name, self.periods) or ";"
+            raise ConfigError(f"no period {name!r}{hint} there are {', '.join(self.periods)}", where=where, file=file)
         return self.periods[name]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from darkfactory.config.search import (
     TriggerChoice,
 )
 from darkfactory.core.errors import ConfigError
+from darkfactory.core.suggest import did_you_mean
 
 __all__ = ["Campaign", "load_campaign"]
 
@@ -129,8 +129,7 @@ class Campaign:
 def _choose(names: Sequence[str], allowed: Sequence[str], where: str, file: str) -> None:
     for name in names:
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = did_you_mean(name, allowed) or "."
             raise ConfigError(f"unknown {name!r}{hint} Allowed: {', '.join(allowed)}", where=where, file=file)
 
 
@@ -239,6 +238,7 @@ def load_campaign(
         _choose(rates.samples, list(catalogue), f"trigger_rates.{period}.samples", where)
         used += rates.samples
     _choose(config.external, list(catalogue), "external", where)
+    _choose(list(config.overrides), [*library.names("searches"), *library.names("combinations")], "overrides", where)
     used += config.external
     samples = {
         s: validate(SampleConfig, catalogue[s], file=str(library.root / "samples.yaml"), where=s)

@@ -22,6 +22,7 @@ __all__ = [
     "NetworkConfig",
     "ObjectsConfig",
     "PhotonConfig",
+    "PhotonErrors",
     "RangesConfig",
     "RegionalConfig",
     "SelectionConfig",
@@ -91,8 +92,19 @@ class BeamErrors(StrictModel):
     """Of the positrons."""
 
 
+class PhotonErrors(StrictModel):
+    """Standard deviations of a photon's parameters, as of a detector's section ``ecl``."""
+
+    energy_resolution: EnergyFormula
+    """Relative, of the energy."""
+    phi_mrad: EnergyFormula
+    """Azimuth."""
+    theta_mrad: EnergyFormula
+    """Polar angle."""
+
+
 class FitConfig(StrictModel):
-    """A fit of all tracks to the four-momentum of the initial state."""
+    """A fit of all tracks, and of the photon of a candidate that has one, to the four-momentum of the initial state."""
 
     iterations: int = Field(default=4, ge=1, le=20)
     """Linearisations of the constraint."""
@@ -104,6 +116,8 @@ class FitConfig(StrictModel):
     """Resolution that the fit assumes; that of the sample's detector if absent."""
     beam_errors: BeamErrors | None = None
     """Energy spreads that the fit assumes; those of the sample's detector if absent."""
+    photon_errors: PhotonErrors | None = None
+    """Resolution of photons that the fit assumes; that of the sample's detector if absent."""
 
 
 class BFitConfig(StrictModel):

@@ -298,6 +298,12 @@ class Mask(StrictModel):
     mass: tuple[float, float]
     """Lowest and highest mass, in GeV."""
 
+    @model_validator(mode="after")
+    def _rises(self) -> Mask:
+        if not self.mass[0] < self.mass[1]:
+            raise ValueError(f"mask {self.name!r}: mass {list(self.mass)} must rise")
+        return self
+
 
 class TemplatesConfig(StrictModel):
     """Binning, signal shapes, backgrounds and their uncertainties, pseudo-data."""

@@ -76,7 +76,10 @@ def rate_at_unit_coupling(rate: float, model: ModelInterpretation, mass: float) 
         >>> round(rate_at_unit_coupling(2.0, m, 1.0), 6)
         200.0
     """
-    return float(rate * BRANCHING_FRACTIONS[model.branching_fraction](mass) / model.reference_coupling**model.power)
+    fraction = BRANCHING_FRACTIONS[model.branching_fraction](mass)
+    if model.branching_table is not None:
+        fraction *= float(model.branching_table(mass))
+    return float(rate * fraction / model.reference_coupling**model.power)
 
 
 def coupling_rows(

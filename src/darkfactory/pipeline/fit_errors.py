@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from darkfactory.config.selection import BeamErrors, TrackErrors
+from darkfactory.config.selection import BeamErrors, PhotonErrors, TrackErrors
 
 __all__ = ["with_errors"]
 
@@ -24,5 +24,6 @@ def with_errors(selection: Mapping[str, Any], detector: Mapping[str, Any]) -> di
     own = {
         "track_errors": {n: detector["tracks"][n] for n in TrackErrors.model_fields},
         "beam_errors": {n: detector["beams"][n] for n in BeamErrors.model_fields},
+        "photon_errors": {n: detector["ecl"][n] for n in PhotonErrors.model_fields},
     }
     return {**selection, "objects": {**objects, "fit": own | {k: v for k, v in fit.items() if v is not None}}}

@@ -1,4 +1,4 @@
-"""Fit of a fixed number of tracks to the four-momentum of the initial state (4C).
+"""Fit of a fixed number of particles to the four-momentum of the initial state (4C).
 
 Minimises sum (y - eta)^T V^-1 (y - eta) over the tracks' parameters eta = (pt, phi, tan lambda), where the sum of the
 four-momenta equals that of the beams, with Lagrange multipliers: P. Avery, CBX 91-72; W. D. Hulsbergen, NIM A 552
@@ -74,12 +74,12 @@ def solve_symmetric(matrix: Sequence[Sequence[Array]], right: Sequence[Array]) -
     return x
 
 
-def _momenta(eta: list[list[Array]], m2: float) -> tuple[list[list[Array]], list[list[list[Array]]]]:
+def _momenta(eta: list[list[Array]], m2: Sequence[float | Array]) -> tuple[list[list[Array]], list[list[list[Array]]]]:
     """Four-momenta [track][4] and derivatives [track][4][3]."""
     momenta, slopes = [], []
-    for pt, phi, dip in eta:
+    for (pt, phi, dip), square in zip(eta, m2, strict=True):
         cos, sin = np.cos(phi), np.sin(phi)
-        e = np.sqrt(pt * pt * (1.0 + dip * dip) + m2)
+        e = np.sqrt(pt * pt * (1.0 + dip * dip) + square)
         momenta.append([e, pt * cos, pt * sin, pt * dip])
         zero = np.zeros_like(pt)
         slopes.append(
@@ -94,14 +94,14 @@ def _momenta(eta: list[list[Array]], m2: float) -> tuple[list[list[Array]], list
 
 
 def fit_four_momentum(
-    momenta: Array, sigmas: Array, mass: float, total: Array, spread: Array, iterations: int
+    momenta: Array, sigmas: Array, mass: float | Array, total: Array, spread: Array, iterations: int
 ) -> FourMomentumFit:
     """Fit tracks to the four-momentum of the initial state.
 
     Args:
         momenta: measured three-momenta (n, tracks, 3), GeV.
         sigmas: standard deviations of pt (GeV), phi (rad) and tan lambda, (n, tracks, 3), uncorrelated.
-        mass: of every track, GeV.
+        mass: of every track, GeV; or (n, tracks), of each: photons are tracks without mass.
         total: four-momentum (E, px, py, pz) of the initial state, (4,), GeV.
         spread: its covariance, (4, 4), GeV^2.
         iterations: linearisations; the constraint is met to second order in what is left after each.
@@ -123,8 +123,10 @@ def fit_four_momentum(
         measured.append([pt, np.arctan2(py, px), pz / pt])
         variance.append([np.ascontiguousarray(sigmas[:, t, i]) ** 2 for i in range(_PARAMETERS)])
     eta = [list(row) for row in measured]
+    masses = [mass if isinstance(mass, float) else np.ascontiguousarray(mass[:, t]) for t in range(n_tracks)]
+    m2 = [m * m for m in masses]
     for _ in range(max(iterations, 1)):
-        p, slopes = _momenta(eta, mass * mass)
+        p, slopes = _momenta(eta, m2)
         value = [sum((q[a] for q in p), np.full(len(momenta), -float(total[a]))) for a in range(4)]
         # the constraint at the measurement, linearised at eta
         for t, k, a in itertools.product(range(n_tracks), range(_PARAMETERS), range(4)):
@@ -143,7 +145,7 @@ def fit_four_momentum(
             eta[t][k] = measured[t][k] - variance[t][k] * step
     chi2 = sum((value[a] * multiplier[a] for a in range(4)), np.zeros(len(momenta)))
     pulls = _pulls(measured, eta, variance, slopes, covariance)
-    p, _ = _momenta(eta, mass * mass)
+    p, _ = _momenta(eta, m2)
     left = _residual(p, total, spread, multiplier)
     p4 = np.stack([np.stack(row, axis=-1) for row in p], axis=1)
     return FourMomentumFit(p4, np.asarray(chi2), pulls, left)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from darkfactory.core.errors import ConfigError
+from darkfactory.core.suggest import did_you_mean
 from darkfactory.select import (
     dilepton,
     dimuon,
@@ -14,6 +15,7 @@ from darkfactory.select import (
     fourmuon,
     kaon_diphoton,
     kaon_pair,
+    pair_photon,
     single_photon,
     tagged,
     tau_topology,
@@ -32,6 +34,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
         "four_muon_pairs": fourmuon.four_muon_pairs,
         "kaon_diphoton": kaon_diphoton.kaon_diphoton,
         "kaon_displaced_pair": kaon_pair.kaon_displaced_pair,
+        "pair_photon": pair_photon.pair_photon,
         "photon_triplet": triplet.photon_triplet,
         "single_photon": single_photon.single_photon,
         "tagged_hadron": tagged.tagged_hadron,
@@ -50,6 +53,7 @@ OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
         "four_muon_pairs": MappingProxyType({o.name: o for o in fourmuon.OBSERVABLES}),
         "kaon_diphoton": MappingProxyType({o.name: o for o in kaon_diphoton.OBSERVABLES}),
         "kaon_displaced_pair": MappingProxyType({o.name: o for o in kaon_pair.OBSERVABLES}),
+        "pair_photon": MappingProxyType({o.name: o for o in pair_photon.OBSERVABLES}),
         "photon_triplet": MappingProxyType({o.name: o for o in triplet.OBSERVABLES}),
         "single_photon": MappingProxyType({o.name: o for o in single_photon.OBSERVABLES}),
         "tagged_hadron": MappingProxyType({o.name: o for o in tagged.OBSERVABLES}),
@@ -72,7 +76,8 @@ def find_candidate(name: str, where: str = "") -> Builder:
         'dimuon_recoil'
     """
     if name not in CANDIDATES:
-        raise ConfigError(f"unknown candidate {name!r}; allowed are {sorted(CANDIDATES)}", where=where)
+        hint = did_you_mean(name, CANDIDATES) or ";"
+        raise ConfigError(f"unknown candidate {name!r}{hint} allowed are {sorted(CANDIDATES)}", where=where)
     return CANDIDATES[name]
 
 
@@ -88,5 +93,8 @@ def find_observable(candidate: str, name: str, where: str = "") -> Observable:
     """
     known = OBSERVABLES[candidate]
     if name not in known:
-        raise ConfigError(f"unknown observable {name!r} of {candidate!r}; allowed are {sorted(known)}", where=where)
+        hint = did_you_mean(name, known) or ";"
+        raise ConfigError(
+            f"unknown observable {name!r} of {candidate!r}{hint} allowed are {sorted(known)}", where=where
+        )
     return known[name]

@@ -79,6 +79,8 @@ def read_reference(path: str | Path) -> tuple[dict[str, str], list[dict[str, Any
         InputError: as :func:`read_csv`, or no columns ``mass_GeV`` and ``limit``.
     """
     rows = read_csv(path)
+    if not rows:
+        raise InputError(f"{path}: a reference table needs the columns mass_GeV and limit, and rows; it has no rows")
     lifetimes = {c: float(found[1]) for c in rows[0] if (found := _BY_LIFETIME.fullmatch(c))}
     if "mass_GeV" not in rows[0] or not ("limit" in rows[0] or lifetimes):
         raise InputError(
