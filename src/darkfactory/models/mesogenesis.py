@@ -1,7 +1,7 @@
 """B decays to a baryon and a dark antibaryon psi, by an operator of three quarks and psi.
 
 A heavy colour triplet Y makes H = -G O_(q q' q'') psi with G = y^2/M_Y^2 (G. Elor, M. Escudero, A. Nelson, PRD 99,
-035031). Of the matrix element <baryon|O|B> psi = ubar [F_R P_R + F_L (qslash/m) P_L] psi two form factors are left.
+035031). Of the matrix element <baryon|O|B> psi = ubar [F_R P_R + F_L P_L (qslash/m)] psi two form factors are left.
 """
 
 from __future__ import annotations
