@@ -32,6 +32,14 @@ def measurements_of_campaign(wildcards):
     ]
 
 
+def controls_of_campaign(wildcards):
+    """Results of all control samples."""
+    return [
+        PLAN.analysis_path("control", {"search": s, "dataset": d})
+        for s, d in PLAN.campaign.controlled
+    ]
+
+
 def rates_of_campaign(wildcards):
     """Trigger rates of the campaign's periods."""
     return [
@@ -80,6 +88,7 @@ rule report:
     input:
         figures=figures_of_campaign,
         measurements=measurements_of_campaign,
+        controls=controls_of_campaign,
         rates=rates_of_campaign,
         combinations=combinations_of_campaign,
     output:

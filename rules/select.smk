@@ -24,6 +24,11 @@ def network_if_any(wildcards):
     return [PLAN.analysis_path("network", w)] if has_one else []
 
 
+def corrections_of_dataset(wildcards):
+    """Files of corrections of control samples, where the search uses them."""
+    return PLAN.correction_paths(wildcards_of(wildcards))
+
+
 rule preselect:
     input:
         triggered=triggered_sample,
@@ -70,6 +75,7 @@ rule select:
     input:
         preselected=PATTERNS["preselected"],
         network=network_if_any,
+        corrections=corrections_of_dataset,
     output:
         manifest=PATTERNS["selected"],
     log:

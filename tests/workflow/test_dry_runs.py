@@ -56,9 +56,12 @@ def test_a_point_off_the_grid_is_one_chain_of_jobs(tmp_path: Path) -> None:
     assert counts["limits"] == counts["workspace"] == counts["templates"] == 1
     campaign = load_campaign("laptop", config_dir=ROOT / "config")
     blocks = len(Planner(campaign).campaign.sample_blocks("belle2_gamma_alp"))
-    # the grid, the point itself and the backgrounds
-    backgrounds = campaign.searches["alp_3gamma", "belle2_445pb"].backgrounds
-    assert counts["generate"] == blocks + 1 + len(backgrounds)
+    # the grid, the point itself, the backgrounds, and what the control samples compare
+    search = campaign.searches["alp_3gamma", "belle2_445pb"]
+    controls = {(c.search, c.dataset) for c in search.corrections.values()}
+    compared = {s for c in controls for s in campaign.searches[c].shared_samples}
+    assert len(compared) == 2 * len(controls) == 4
+    assert counts["generate"] == blocks + 1 + len(search.backgrounds) + len(compared)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,8 @@ def run(
     if search is not None:
         for s, d in resolved.searches:
             if s == search and dataset in (None, d):
-                for name in ("measurement",) if (s, d) in resolved.measured else ("couplings", "figures"):
+                names = {"measurement": ("measurement",), "control": ("corrections",)}
+                for name in names.get(resolved.searches[s, d].kind, ("couplings", "figures")):
                     wanted.append(path(name, campaign=resolved.config.campaign, search=s, dataset=d))
         if not wanted:
             find_dataset(resolved, search, dataset)

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from darkfactory.config.control import ControlConfig, ResponseConfig
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.library import Library
-from darkfactory.config.load import validate
+from darkfactory.config.load import deep_merge, validate
 from darkfactory.config.measurement import MeasurementConfig
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import name_map
@@ -36,7 +37,11 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "statistics": StatisticsConfig,
     "interpretation": InterpretationConfig,
 }
-_MEASURED: Mapping[str, type[BaseModel]] = {"selection": SelectionConfig, "measurement": MeasurementConfig}
+_OF_KIND: Mapping[str, Mapping[str, type[BaseModel]]] = {
+    "search": _SECTIONS,
+    "measurement": {"selection": SelectionConfig, "measurement": MeasurementConfig},
+    "control": {"selection": SelectionConfig, "control": ControlConfig},
+}
 
 
 def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: str, menu: str) -> None:
@@ -176,8 +181,53 @@ def _measurement(campaign: Campaign, search: str, dataset: str, file: str) -> No
         )
 
 
+def _corrections(campaign: Campaign, search: str, dataset: str, file: str) -> None:
+    """Corrections that a search uses are made by control samples that it does not feed itself."""
+    config = campaign.searches[search, dataset]
+    for nuisance, applied in config.corrections.items():
+        where = f"corrections.{nuisance} ({dataset})"
+        if not applied.search:
+            continue
+        control = campaign.searches[applied.search, applied.dataset]
+        if control.kind != "control":
+            raise ConfigError(
+                f"{applied.search} is of kind {control.kind}, not a control sample: it makes no corrections",
+                where=f"{where}.search",
+                file=file,
+            )
+        if config.kind == "control":
+            raise ConfigError(
+                "control samples are compared with data as they are simulated; take the correction out",
+                where=where,
+                file=file,
+            )
+        section = validate(ControlConfig, control.control, file=file, where=where)
+        if applied.correction not in section.corrections:
+            raise ConfigError(
+                f"{applied.search} makes no correction {applied.correction!r}; it makes {sorted(section.corrections)}",
+                where=f"{where}.correction",
+                file=file,
+            )
+        inputs = sorted(section.corrections[applied.correction].axes)
+        for given in applied.inputs:
+            if sorted(given) != inputs:
+                raise ConfigError(
+                    f"{applied.correction!r} has the inputs {inputs}, given are {sorted(given)}; name a column of "
+                    "the candidates for each",
+                    where=f"{where}.inputs",
+                    file=file,
+                )
+        unknown = sorted(set(applied.samples) - set(_samples(config)))
+        if unknown:
+            raise ConfigError(
+                f"{unknown} are no samples of this search; it has {sorted(_samples(config))}",
+                where=f"{where}.samples",
+                file=file,
+            )
+
+
 def _samples(config: SearchConfig) -> list[str]:
-    return [*(h.sample for h in config.hypotheses.values()), *config.backgrounds, *config.data.recorded]
+    return [*(h.sample for h in config.hypotheses.values()), *config.shared_samples, *config.data.recorded]
 
 
 def _detectors(
@@ -254,7 +304,16 @@ def check_campaign(campaign: Campaign) -> list[str]:
             origin = f"process {sample.process}"
             _process(library, sample.process, sample, name)
         detector = str(library.path("detectors", sample.detector))
-        validate(DetectorConfig, library.get("detectors", sample.detector), file=detector)
+        values = library.get("detectors", sample.detector)
+        if sample.response:
+            file = str(library.path("responses", sample.response))
+            response = validate(ResponseConfig, library.get("responses", sample.response), file=file)
+            if response.name != sample.response:
+                raise ConfigError(
+                    f"is {response.name!r} but the file is called {sample.response}.yaml", where="name", file=file
+                )
+            values, detector = deep_merge(values, response.detector), f"{detector} with {file}"
+        validate(DetectorConfig, values, file=detector)
         validate(SimulateOptions, sample.simulate, file=str(library.root / "samples.yaml"), where=f"{name}.simulate")
         for skim in sample.skims:
             validate(SkimConfig, library.get("skims", skim), file=str(library.path("skims", skim)))
@@ -265,7 +324,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
         _detectors(campaign, rates.samples, period, name, f"{where}.samples", file)
     for (search, dataset), config in campaign.searches.items():
         file = str(library.path("searches", search))
-        for section, model in (_SECTIONS if config.kind != "measurement" else _MEASURED).items():
+        for section, model in _OF_KIND[config.kind].items():
             value = getattr(config, section)
             kind = EllipsesConfig if section == "templates" and value.get("kind") == "ellipses" else model
             validate(kind, value, file=file, where=f"{section} ({dataset})")
@@ -275,14 +334,14 @@ def check_campaign(campaign: Campaign) -> list[str]:
         menu = period_menu(period, library.root / "triggers")
         _lines(config.trigger.l1, menu.l1_names, "trigger.l1", file, period.menu)
         _lines(config.trigger.hlt, menu.hlt_names, "trigger.hlt", file, period.menu)
-        first = next(iter(config.hypotheses.values())).sample
-        beams = library.get("detectors", campaign.samples[first].detector)["beams"]
+        beams = library.get("detectors", period.detector)["beams"]
         _masses(campaign, search, dataset, float(beams["sqrts_gev"]["value"]), file)
         _axes(campaign, search, dataset, file)
         _lifetimes(campaign, search, dataset, file)
         _joint(campaign, search, dataset, file)
         if config.kind == "measurement":
             _measurement(campaign, search, dataset, file)
+        _corrections(campaign, search, dataset, file)
         points = sum(len(campaign.points(search, dataset, h)) for h in config.hypotheses)
         done.append(f"search {search}/{dataset}: {points} points, period {config.data.period}, menu {period.menu}")
     return done

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from darkfactory.config.campaign import CampaignConfig
 from darkfactory.config.combination import CombinationConfig
+from darkfactory.config.control import ControlConfig, ResponseConfig
 from darkfactory.config.costs import CostsConfig
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.ellipses import EllipsesConfig
@@ -78,6 +79,8 @@ KINDS: Mapping[str, Kind] = {
     "statistics": Kind("Statistics", "section `statistics` of a search", TypeAdapter(StatisticsConfig)),
     "interpretation": Kind("Interpretation", "section `interpretation` of a search", TypeAdapter(InterpretationConfig)),
     "measurement": Kind("Measurement", "section `measurement` of a search", TypeAdapter(MeasurementConfig)),
+    "control": Kind("Control sample", "section `control` of a search", TypeAdapter(ControlConfig)),
+    "response": Kind("Response of pseudo-data", "config/responses/*.yaml", TypeAdapter(ResponseConfig)),
     "samples": Kind("Samples", "config/samples.yaml", TypeAdapter(dict[str, SampleConfig])),
     "simulate": Kind("Simulation options", "key `simulate` of a sample", TypeAdapter(SimulateOptions)),
     "process": Kind("Process", "config/processes/*.yaml", TypeAdapter(ProcessConfig), extends=True),

@@ -28,7 +28,7 @@ from darkfactory.core.suggest import did_you_mean
 
 __all__ = ["Campaign", "load_campaign"]
 
-_SECTIONS = ("trigger", "selection", "network", "templates", "statistics", "interpretation", "measurement")
+_SECTIONS = ("trigger", "selection", "network", "templates", "statistics", "interpretation", "measurement", "control")
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,17 @@ class Campaign:
     @property
     def limited(self) -> list[tuple[str, str]]:
         """Search and dataset of everything that ends in limits."""
-        return [key for key, config in self.searches.items() if config.kind != "measurement"]
+        return [key for key, config in self.searches.items() if config.kind == "search"]
 
     @property
     def measured(self) -> list[tuple[str, str]]:
         """Search and dataset of everything that ends in a number with its uncertainty."""
         return [key for key, config in self.searches.items() if config.kind == "measurement"]
+
+    @property
+    def controlled(self) -> list[tuple[str, str]]:
+        """Search and dataset of every control sample: those named, and those whose corrections searches use."""
+        return [key for key, config in self.searches.items() if config.kind == "control"]
 
     def points(self, search: str, dataset: str, hypothesis: str) -> list[str]:
         """Grid points of a hypothesis inside the dataset's mass range."""
@@ -137,7 +142,7 @@ def _choose_joint(file: SearchFile, data: Dataset, where: str, path: str) -> Non
     """What a dataset leaves out is known, and what its joint fits need is there."""
     _choose(data.without, list(file.hypotheses), f"{where}.without", path)
     left = [name for name in file.hypotheses if name not in data.without]
-    if not left:
+    if not left and file.hypotheses:
         raise ConfigError("leaves out all hypotheses; keep one", where=f"{where}.without", file=path)
     for name in left:
         joint = file.hypotheses[name].joint
@@ -162,6 +167,8 @@ def _choose_samples(file: SearchFile, catalogue: Sequence[str], path: str) -> No
         _choose(data.backgrounds or (), catalogue, f"{where}.backgrounds", path)
         _choose(data.recorded, catalogue, f"{where}.recorded", path)
         _choose_joint(file, data, where, path)
+        compared = {**file.control, **data.control}.get("data")
+        _choose([] if compared is None else [str(compared)], catalogue, f"{where}.control.data", path)
 
 
 def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
@@ -186,9 +193,38 @@ def _resolve_search(file: SearchFile, dataset: str) -> SearchConfig:
         backgrounds=file.backgrounds if data.backgrounds is None else data.backgrounds,
         data=data,
         trigger=trigger,
+        corrections=file.corrections | data.corrections,
         kind=file.kind,
         **merged,
     )
+
+
+def _datasets(
+    library: Library,
+    config: CampaignConfig,
+    search: str,
+    chosen: Sequence[str],
+    catalogue: Sequence[str],
+    where: str,
+    scenarios: ScenarioFile | None = None,
+) -> dict[tuple[str, str], SearchConfig]:
+    """The chosen datasets of a search and those of its scenarios, all of them if none is chosen."""
+    _choose([search], library.names("searches"), "searches", where)
+    path = str(library.path("searches", search))
+    text = deep_merge(library.get("searches", search), config.overrides.get(search, {}))
+    if scenarios is not None:
+        added = scenario_datasets(scenarios, text, str(library.path("scenarios", search)))
+        text = deep_merge(text, {"datasets": added})
+        if chosen:
+            chosen = tuple(dict.fromkeys([*chosen, *scenarios.datasets()]))
+    file = validate(SearchFile, text, file=path)
+    if file.name != search:
+        raise ConfigError(f"is {file.name!r} but the file is called {search}.yaml", where="name", file=path)
+    _choose(chosen, list(file.datasets), f"searches.{search}", where)
+    for hypothesis, h in file.hypotheses.items():
+        _choose([config.grid], list(h.grids), f"hypotheses.{hypothesis}.grids", path)
+    _choose_samples(file, catalogue, path)
+    return {(search, dataset): _resolve_search(file, dataset) for dataset in chosen or tuple(file.datasets)}
 
 
 def load_campaign(
@@ -214,26 +250,17 @@ def load_campaign(
     _choose(config.scenarios, list(config.searches), "scenarios", where)
     scenarios = {name: _scenarios(library, name) for name in config.scenarios}
     for search, chosen in config.searches.items():
-        _choose([search], library.names("searches"), "searches", where)
-        path = str(library.path("searches", search))
-        text = deep_merge(library.get("searches", search), config.overrides.get(search, {}))
-        if search in scenarios:
-            added = scenario_datasets(scenarios[search], text, str(library.path("scenarios", search)))
-            text = deep_merge(text, {"datasets": added})
-            if chosen:
-                chosen = tuple(dict.fromkeys([*chosen, *scenarios[search].datasets()]))
-        file = validate(SearchFile, text, file=path)
-        if file.name != search:
-            raise ConfigError(f"is {file.name!r} but the file is called {search}.yaml", where="name", file=path)
-        _choose(chosen, list(file.datasets), f"searches.{search}", where)
-        for hypothesis, h in file.hypotheses.items():
-            _choose([config.grid], list(h.grids), f"hypotheses.{hypothesis}.grids", path)
-        _choose_samples(file, list(catalogue), path)
-        for dataset in chosen or tuple(file.datasets):
-            searches[search, dataset] = _resolve_search(file, dataset)
+        more = scenarios.get(search)
+        searches |= _datasets(library, config, search, chosen, list(catalogue), where, more)
+    # control samples come with the searches that use them
+    for (search, dataset), resolved in list(searches.items()):
+        for nuisance, applied in resolved.corrections.items():
+            if applied.search and (applied.search, applied.dataset) not in searches:
+                at = f"searches/{search}.yaml, {dataset}: corrections.{nuisance}"
+                searches |= _datasets(library, config, applied.search, (applied.dataset,), list(catalogue), at)
     used: list[str] = []
     for resolved in searches.values():
-        used += [*resolved.backgrounds, *(h.sample for h in resolved.hypotheses.values()), *resolved.data.recorded]
+        used += [*resolved.shared_samples, *(h.sample for h in resolved.hypotheses.values()), *resolved.data.recorded]
     for period, rates in config.trigger_rates.items():
         _choose(rates.samples, list(catalogue), f"trigger_rates.{period}.samples", where)
         used += rates.samples
@@ -250,6 +277,7 @@ def load_campaign(
         if sample.external is None:
             _choose([sample.process], library.names("processes"), f"{s}.process", file_name)
         _choose([sample.detector], library.names("detectors"), f"{s}.detector", file_name)
+        _choose([sample.response] if sample.response else [], library.names("responses"), f"{s}.response", file_name)
         _choose(sample.skims, library.names("skims"), f"{s}.skims", file_name)
     _check_external(config, samples, searches, where)
     _choose(config.combinations, library.names("combinations"), "combinations", where)
@@ -357,6 +385,13 @@ def _check_recorded(config: SearchConfig, samples: Mapping[str, SampleConfig], w
                 file=file,
             )
         total += external.luminosity or 0.0
+    if config.data.recorded and config.kind == "control":
+        raise ConfigError(
+            "a control sample names recorded data as `control.data`: no signal is there, and they are not blinded; "
+            "leave `recorded` out",
+            where=f"{where}.recorded",
+            file=file,
+        )
     if config.data.recorded and config.kind == "measurement":
         raise ConfigError(
             "a measurement is made of pseudo-data only; leave recorded data out", where=f"{where}.recorded", file=file

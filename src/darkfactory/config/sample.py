@@ -30,6 +30,9 @@ class SampleConfig(StrictModel):
     its decay lengths from a mixture."""
     simulate: dict[str, Any] = Field(default_factory=dict)
     """Options of the simulation: forced effects, beam-background level."""
+    response: str = ""
+    """Name of a file in config/responses: this sample stands for data, and differs from the detector's table and the
+    trigger menu as said there."""
     skims: tuple[str, ...] = Field(min_length=1)
     """Loose preselections, of config/skims; an event is kept if it passes one of them."""
     label: str = ""
@@ -39,6 +42,8 @@ class SampleConfig(StrictModel):
     def _one_origin(self) -> SampleConfig:
         if bool(self.process) == (self.external is not None):
             raise ValueError("a sample has a process (generated) or external (ntuples), one of them")
-        if self.external is not None and (self.axes or self.parameters or self.simulate or self.lifetimes):
-            raise ValueError("external samples have no axes, parameters or simulate: nothing is generated")
+        if self.external is not None and (
+            self.axes or self.parameters or self.simulate or self.lifetimes or self.response
+        ):
+            raise ValueError("external samples have no axes, parameters, simulate or response: nothing is generated")
         return self

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from darkfactory.config.base import Luminosity, StrictModel, Tagged
+from darkfactory.config.control import AppliedCorrection
 from darkfactory.config.points import AXES, PointGrid
 
 __all__ = [
@@ -124,6 +125,9 @@ class Dataset(StrictModel):
     statistics: dict[str, Any] = Field(default_factory=dict)
     interpretation: dict[str, Any] = Field(default_factory=dict)
     measurement: dict[str, Any] = Field(default_factory=dict)
+    control: dict[str, Any] = Field(default_factory=dict)
+    corrections: dict[str, AppliedCorrection] = Field(default_factory=dict)
+    """Besides those of the search; of equal names, these."""
 
 
 class SearchFile(StrictModel):
@@ -133,9 +137,10 @@ class SearchFile(StrictModel):
     """Same as the file's name."""
     title: str
     """For figures and the report."""
-    hypotheses: dict[str, Hypothesis] = Field(min_length=1)
+    hypotheses: dict[str, Hypothesis] = Field(default_factory=dict)
+    """Kinds of signal; control samples have none."""
     backgrounds: tuple[str, ...]
-    """Samples of the catalogue; a dataset may have its own."""
+    """Samples of the catalogue; a dataset may have its own. Of a control sample: its simulation."""
     datasets: dict[str, Dataset] = Field(min_length=1)
     """First: the one of the Belle II result."""
     skim: dict[str, Any] = Field(default_factory=dict)
@@ -146,12 +151,23 @@ class SearchFile(StrictModel):
     statistics: dict[str, Any] = Field(default_factory=dict)
     interpretation: dict[str, Any] = Field(default_factory=dict)
     measurement: dict[str, Any] = Field(default_factory=dict)
+    control: dict[str, Any] = Field(default_factory=dict)
+    corrections: dict[str, AppliedCorrection] = Field(default_factory=dict)
+    """What simulated events are weighted with, by nuisance parameter."""
     kind: Literal["search", "control", "measurement"] = "search"
     """Control samples produce corrections, searches limits, measurements a number with an uncertainty: these have the
-    section ``measurement`` and go from the selection to the stage ``measure``."""
+    section ``measurement`` and go from the selection to the stage ``measure``; control samples have the section
+    ``control``, of every dataset, and go to the stage ``control``."""
 
     @model_validator(mode="after")
     def _sections(self) -> SearchFile:
+        controls = [bool(self.control or d.control) for d in self.datasets.values()]
+        if any(controls) != (self.kind == "control") or len(set(controls)) > 1:
+            raise ValueError(
+                f"kind {self.kind}: every dataset of kind `control` has the section `control`, others none"
+            )
+        if bool(self.hypotheses) == (self.kind == "control"):
+            raise ValueError(f"kind {self.kind}: control samples have no hypotheses, all others at least one")
         if (self.kind == "measurement") != bool(self.measurement):
             raise ValueError(f"kind {self.kind}: kind `measurement` has the section `measurement`, others have not")
         return self
@@ -173,4 +189,11 @@ class SearchConfig(StrictModel):
     statistics: dict[str, Any]
     interpretation: dict[str, Any]
     measurement: dict[str, Any]
+    control: dict[str, Any]
+    corrections: dict[str, AppliedCorrection]
     kind: Literal["search", "control", "measurement"]
+
+    @property
+    def shared_samples(self) -> tuple[str, ...]:
+        """Samples without points: backgrounds, and what a control sample compares its simulation with."""
+        return self.backgrounds + ((str(self.control["data"]),) if "data" in self.control else ())

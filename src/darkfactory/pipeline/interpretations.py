@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from darkfactory.config.interpretation import InterpretationConfig
+from darkfactory.config.resolve import Campaign
 from darkfactory.config.search import SearchConfig
 
-__all__ = ["labels", "of_model", "report_entry"]
+__all__ = ["control_entry", "labels", "of_model", "report_entry"]
 
 
 def labels(interpretation: Mapping[str, Any]) -> dict[str, str]:
@@ -35,3 +36,13 @@ def report_entry(config: SearchConfig) -> dict[str, Any]:
         "reference_csv": config.data.reference_csv,
         "labels": labels(config.interpretation),
     }
+
+
+def control_entry(campaign: Campaign, search: str, dataset: str) -> dict[str, Any]:
+    """What the report needs of a control sample: with the datasets that use its corrections."""
+    users = [
+        f"{s}/{d}"
+        for (s, d), c in campaign.searches.items()
+        if any((a.search, a.dataset) == (search, dataset) for a in c.corrections.values())
+    ]
+    return report_entry(campaign.searches[search, dataset]) | {"used_by": users}

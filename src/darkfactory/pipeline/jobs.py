@@ -18,6 +18,7 @@ STAGE_OF: Mapping[str, str] = {
     "limits": "limits", "limits_csv": "scan", "scan": "scan", "couplings": "interpret", "figures": "figures",
     "diagnostics": "diagnostics", "combined_couplings": "combine", "combined_workspaces": "combine",
     "combination": "combine", "measurement": "measure", "measurement_figures": "measure",
+    "corrections": "control", "control": "control", "control_figures": "control",
     "report": "report", "manifest": "report",
 }  # fmt: skip
 """Name of an output to the stage that makes it; external samples have ``ingest`` in place of ``simulate``."""
@@ -70,9 +71,8 @@ def sample_users(plan: Planner) -> Iterator[tuple[str, list[str], list[tuple[dic
         for (search, dataset), config in campaign.searches.items():
             w = {"search": search, "dataset": dataset}
             own: dict[str, None] = {}
-            if sample in config.backgrounds or plan.analysis_path("selected", w, sample=sample, block="all") in (
-                plan.recorded(w)
-            ):
+            recorded = plan.analysis_path("selected", w, sample=sample, block="all") in plan.recorded(w)
+            if sample in config.shared_samples or recorded:
                 own["all"] = None
             if sample in plan.signals(w).values():
                 own.update(dict.fromkeys(blocks_of(plan, w, sample)))
@@ -107,8 +107,15 @@ def _sample_jobs(plan: Planner) -> Iterator[Job]:
                 first, last = (plan.analysis_path(n, u, **w) for n in ("preselected", "selected"))
                 yield Job("preselect", w | u, first, (triggered,))
                 network = plan.campaign.searches[u["search"], u["dataset"]].network is not None
-                waits = (first, *((plan.analysis_path("network", u),) if network else ()))
+                waits = (first, *((plan.analysis_path("network", u),) if network else ()), *_corrections_of(plan, u))
                 yield Job("select", w | u, last, waits)
+
+
+def _corrections_of(plan: Planner, w: Mapping[str, str]) -> list[str]:
+    """Corrections that control samples of the campaign make for a dataset."""
+    applied = plan.campaign.searches[w["search"], w["dataset"]].corrections.values()
+    made = {plan.analysis_path("corrections", {"search": a.search, "dataset": a.dataset}) for a in applied if a.search}
+    return [p for p in plan.correction_paths(w) if p in made]
 
 
 def _analysis_jobs(plan: Planner) -> Iterator[Job]:
@@ -119,6 +126,9 @@ def _analysis_jobs(plan: Planner) -> Iterator[Job]:
             names = (*plan.selected_signals(w, "preselected"), *plan.selected_backgrounds(w, "preselected"))
             yield Job("network", w, at["network"], names)
         signals, backgrounds = plan.selected_signals(w, "selected"), plan.selected_backgrounds(w, "selected")
+        if config.kind == "control":
+            yield Job("control", w, plan.analysis_path("corrections", w), (plan.selected_data(w), *backgrounds))
+            continue
         if (search, dataset) in plan.campaign.measured:
             yield Job("measure", w, plan.analysis_path("measurement", w), (*signals, *backgrounds))
             continue
@@ -146,7 +156,9 @@ def jobs_of(plan: Planner) -> list[Job]:
         w = {"combination": name}
         paths = tuple(plan.combination_paths(w, "limits"))
         found.append(Job("combine", w, path("combined_couplings", campaign=plan.name, combination=name), paths))
-    last = tuple(j.output for j in found if j.stage in ("figures", "diagnostics", "measure", "rates", "combine"))
+    last = tuple(
+        j.output for j in found if j.stage in ("figures", "diagnostics", "measure", "control", "rates", "combine")
+    )
     return [*found, Job("report", {}, path("report", campaign=plan.name), last)]
 
 

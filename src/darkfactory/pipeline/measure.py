@@ -8,7 +8,6 @@ what was generated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,10 @@ from darkfactory.config.load import validate
 from darkfactory.config.measurement import CorrectionConfig, MeasurementConfig
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.core.errors import RunError
-from darkfactory.core.files import atomic_path, write_json
+from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.drawn import write_figures
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.pipeline.selected import (
@@ -258,7 +258,7 @@ def finish(request: Mapping[str, Any], items: Sequence[Mapping[str, Any]], shown
         "provenance": provenance(job),
     }  # fmt: skip
     with style():
-        _write(job.output("figures"), _drawn(record, corrected, masses, fits, line))
+        write_figures(job.output("figures"), _drawn(record, corrected, masses, fits, line))
     write_json(job.output("measurement"), record)
 
 
@@ -284,18 +284,6 @@ def _drawn(
             toys_figure(record["toys"]["pulls"], **whole),
         ),
     }
-
-
-def _write(index: Path, drawn: Mapping[str, tuple[str, Figure]]) -> None:
-    entries = []
-    for name, (caption, figure) in drawn.items():
-        for suffix in ("png", "pdf"):
-            metadata = {"CreationDate": None} if suffix == "pdf" else None
-            with atomic_path(index.parent / f"{name}.{suffix}") as tmp:
-                figure.savefig(tmp, format=suffix, metadata=metadata)
-            figure.set_layout_engine("none")
-        entries.append({"file": f"{name}.png", "caption": caption})
-    write_json(index, {"figures": entries})
 
 
 def run(request: Request, backend: Backend, progress: Progress) -> None:

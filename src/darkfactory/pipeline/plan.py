@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 from darkfactory.config.combination import CombinationInput
-from darkfactory.config.external import ExternalConfig
+from darkfactory.config.control import AppliedCorrection
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
-from darkfactory.config.ntuples import name_map
-from darkfactory.config.period import PeriodsConfig, load_periods, period_menu
 from darkfactory.config.points import parse_point, point_name
-from darkfactory.config.process import ProcessConfig
-from darkfactory.config.resolve import Campaign
 from darkfactory.config.search import SearchConfig
 from darkfactory.core.digest import code_digest
 from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.assumptions import tagged
 from darkfactory.pipeline.blinding import chain_path, common_data, data_spec
 from darkfactory.pipeline.fit_errors import with_errors
-from darkfactory.pipeline.interpretations import of_model, report_entry
+from darkfactory.pipeline.interpretations import control_entry, of_model, report_entry
 from darkfactory.pipeline.joint_plan import joint_fits, member_signals
 from darkfactory.pipeline.layout import path
-from darkfactory.pipeline.request import MAX_FAILED
+from darkfactory.pipeline.plan_samples import SamplePlanner, Wildcards
 from darkfactory.pipeline.unblind import blindings
-from darkfactory.store.sources import list_files
 
 __all__ = ["Planner", "stage_code"]
-
-Wildcards = Mapping[str, str]
 
 
 @functools.cache
@@ -44,127 +36,12 @@ def stage_code(stage: str) -> str:
     return code_digest(f"darkfactory.pipeline.{stage}")
 
 
-class Planner:
+class Planner(SamplePlanner):
     """Inputs and configuration of every job of a campaign.
 
     Args:
         campaign: the resolved campaign.
     """
-
-    def __init__(self, campaign: Campaign) -> None:
-        self.campaign = campaign
-        self.name = campaign.config.campaign
-        self.periods: PeriodsConfig = load_periods(campaign.library.root / "periods.yaml")
-        self._menus: dict[str, dict[str, Any]] = {}
-
-    # What a sample is made of -------------------------------------------------------------------------------
-
-    def _base(self, w: Wildcards) -> dict[str, Any]:
-        allowed = self.campaign.config.execution.max_failed_fraction
-        return {
-            "seed": self.campaign.config.seed,
-            "sample": w["sample"],
-            "block": w["block"],
-            "points": self.campaign.block_points(w["sample"], w["block"]),
-            **({MAX_FAILED: allowed} if allowed else {}),
-        }
-
-    def _process(self, sample: str) -> dict[str, Any]:
-        library, config = self.campaign.library, self.campaign.samples[sample]
-        if config.external is not None:
-            raise ConfigError("this sample is external: it has no process to generate", where=sample)
-        process = library.get("processes", config.process)
-        spec = {
-            "process": process,
-            "beams": library.get("detectors", config.detector)["beams"],
-            "axes": dict(config.axes),
-            "parameters": dict(config.parameters),
-        }
-        entry = validate(ProcessConfig, process, file=str(library.path("processes", config.process)))
-        if entry.uses_model:
-            spec["model"] = library.get("models", entry.model)
-            if entry.taus is not None:
-                spec["tau_decays"] = library.file("tau_decays.yaml")
-        return spec
-
-    def integrate(self, w: Wildcards) -> dict[str, Any]:
-        """Gridpacks of a block."""
-        return self._base(w) | self._process(w["sample"])
-
-    def generate(self, w: Wildcards) -> dict[str, Any]:
-        """Truth events of a block."""
-        numbers = {"events": self.campaign.events(w["sample"]), "chunk": self.campaign.config.execution.chunk}
-        return self._base(w) | self._process(w["sample"]) | numbers
-
-    def simulate(self, w: Wildcards) -> dict[str, Any]:
-        """Reconstructed events of a block."""
-        config = self.campaign.samples[w["sample"]]
-        detector = self.campaign.library.get("detectors", config.detector)
-        return self._base(w) | {"detector": detector, "options": dict(config.simulate)}
-
-    def ingest(self, w: Wildcards) -> dict[str, Any]:
-        """Reconstructed events of an external sample."""
-        external = self._external(w["sample"])
-        library = self.campaign.library
-        names = name_map(library, external.map, where=f"{w['sample']}.external.map")
-        detector = library.get("detectors", self.campaign.samples[w["sample"]].detector)
-        return self._base(w) | {
-            "external": external.model_dump(mode="json"),
-            "map": names.model_dump(mode="json"),
-            "acceptance": detector["acceptance"],
-            "chunk": self.campaign.config.execution.chunk,
-        }
-
-    def ntuples(self, sample: str) -> list[str]:
-        """Files of an external sample."""
-        return list_files(self._external(sample).files)
-
-    def _external(self, sample: str) -> ExternalConfig:
-        external = self.campaign.samples[sample].external
-        if external is None:
-            raise ConfigError("this sample is generated: it has a process, not external", where=sample)
-        return external
-
-    def external_samples(self) -> list[str]:
-        """Names of the samples that come as ntuples."""
-        return [name for name, sample in self.campaign.samples.items() if sample.external is not None]
-
-    def skim(self, w: Wildcards) -> dict[str, Any]:
-        """Skimmed events of a block."""
-        config = self.campaign.samples[w["sample"]]
-        library = self.campaign.library
-        beams = library.get("detectors", config.detector)["beams"]
-        return self._base(w) | {"beams": beams, "skims": {s: library.get("skims", s) for s in config.skims}}
-
-    def trigger(self, w: Wildcards) -> dict[str, Any]:
-        """Trigger bits of a block in a period."""
-        config = self.campaign.samples[w["sample"]]
-        library = self.campaign.library
-        return self._base(w) | {
-            "period": w["period"],
-            "beams": library.get("detectors", config.detector)["beams"],
-            "menu": self.menu(w["period"]),
-        }
-
-    def menu(self, period: str) -> dict[str, Any]:
-        """The trigger menu of a period, resolved."""
-        if period not in self._menus:
-            config = self.periods.get(period, where="period", file="periods.yaml")
-            menu = period_menu(config, self.campaign.library.root / "triggers")
-            self._menus[period] = menu.model_dump(mode="json", by_alias=True)
-        return self._menus[period]
-
-    def rates(self, w: Wildcards) -> dict[str, Any]:
-        """Rates of a period's menu."""
-        config = self.campaign.config.trigger_rates[w["period"]]
-        detector = self.campaign.samples[config.samples[0]].detector
-        return {
-            "seed": self.campaign.config.seed,
-            "period": w["period"],
-            "menu": self.menu(w["period"]),
-            "beams": self.campaign.library.get("detectors", detector)["beams"],
-            "luminosity_1e34": config.luminosity_1e34.value,
-        }
 
     # What a search makes of it ------------------------------------------------------------------------------
 
@@ -192,7 +69,7 @@ class Planner:
             "beams": detector["beams"],
             "selection": with_errors(config.selection, detector),
             "trigger": config.trigger.model_dump(mode="json"),
-            "menu": self.menu(config.data.period),
+            "menu": self._menu_of(w["sample"], config.data.period),
         }
 
     def signals(self, w: Wildcards) -> dict[str, str]:
@@ -275,7 +152,43 @@ class Planner:
     def select(self, w: Wildcards) -> dict[str, Any]:
         """Final selection of a sample in a search."""
         config = self._search(w)
-        return self._base(w) | {"search": w["search"], "dataset": w["dataset"], "network": config.network}
+        spec = {"search": w["search"], "dataset": w["dataset"], "network": config.network}
+        paths = self.correction_paths(w)
+        applied = {
+            nuisance: {
+                "file": paths.index(self._correction_path(one)),
+                "correction": one.correction,
+                "inputs": [dict(i) for i in one.inputs],
+                "trigger": one.trigger,
+            }
+            for nuisance, one in config.corrections.items()
+            if not one.samples or w["sample"] in one.samples
+        }
+        return self._base(w) | spec | ({"corrections": applied} if applied else {})
+
+    def _correction_path(self, applied: AppliedCorrection) -> str:
+        if applied.file:
+            return applied.file
+        return self.analysis_path("corrections", {"search": applied.search, "dataset": applied.dataset})
+
+    def correction_paths(self, w: Wildcards) -> list[str]:
+        """Files of the corrections that a dataset uses, each once."""
+        return list(dict.fromkeys(self._correction_path(one) for one in self._search(w).corrections.values()))
+
+    def control(self, w: Wildcards) -> dict[str, Any]:
+        """The corrections that a control sample gives."""
+        config = self._search(w)
+        section = config.control
+        compared = self.campaign.samples[section["data"]]
+        real = compared.external is not None and compared.external.kind == "data"
+        return self._analysis(w) | {
+            "title": config.title,
+            "control": section,
+            "menu": self.menu(config.data.period),
+            "menu_data": self._menu_of(section["data"], config.data.period),
+            "response": compared.response,
+            "data": "real" if real else "pseudo",
+        }
 
     def model(self, w: Wildcards) -> dict[str, Any]:
         """Binning, shapes, backgrounds and pseudo-data of a search."""
@@ -429,7 +342,8 @@ class Planner:
         config, library = self.campaign.config, self.campaign.library
         assumed: dict[str, list[dict[str, Any]]] = {}
         for sample in self.campaign.samples.values():
-            for kind, name in (("detectors", sample.detector), ("processes", sample.process)):
+            kinds = (("detectors", sample.detector), ("processes", sample.process), ("responses", sample.response))
+            for kind, name in kinds:
                 if not name:
                     continue
                 assumed[f"{kind}/{name}"] = tagged(library.get(kind, name), "assumed")
@@ -444,6 +358,7 @@ class Planner:
             "blinding": {f"{s}/{d}": b.to_dict() for (s, d), b in blindings(self).items()},
             "searches": [report_entry(self.campaign.searches[key]) for key in self.campaign.limited],
             "measurements": [report_entry(self.campaign.searches[key]) for key in self.campaign.measured],
+            "controls": [control_entry(self.campaign, *key) for key in self.campaign.controlled],
             "combinations": {n: c.title for n, c in self.campaign.combinations.items()},
             "scenarios": {n: f.model_dump(mode="json") for n, f in self.campaign.scenarios.items()},
             "references": config.references,
@@ -451,10 +366,6 @@ class Planner:
         }
 
     # Paths --------------------------------------------------------------------------------------------------
-
-    def sample_path(self, name: str, sample: str, block: str, **more: str) -> str:
-        """Path of an output of a sample's stage."""
-        return path(name, campaign=self.name, sample=sample, block=block, **more)
 
     def analysis_path(self, name: str, w: Wildcards, **more: str) -> str:
         """Path of an output of a search's stage."""
@@ -486,6 +397,10 @@ class Planner:
     def unblinding(self, w: Wildcards) -> list[str]:
         """Path of the record that opens them, if there is one."""
         return [str(chain_path(self.name, w["search"], w["dataset"]))] if self.recorded(w) else []
+
+    def selected_data(self, w: Wildcards) -> str:
+        """Path of the selected candidates that a control sample compares its simulation with."""
+        return self.analysis_path("selected", w, sample=self._search(w).control["data"], block="all")
 
     def selected_backgrounds(self, w: Wildcards, name: str) -> list[str]:
         """Paths of a selection output for the backgrounds."""

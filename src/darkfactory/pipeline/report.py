@@ -9,6 +9,7 @@ from typing import Any
 
 from darkfactory.core.files import write_json, write_text
 from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.control_page import control_section
 from darkfactory.pipeline.landing import landing_section
 from darkfactory.pipeline.pages import (
     combination_section,
@@ -38,6 +39,8 @@ def _search_pages(job: Request, folder: Path) -> dict[str, list[Section]]:
         pages.setdefault(entry["search"], []).append(dataset_section(job, entry, folder))
     for entry in job.spec["measurements"]:
         pages.setdefault(entry["search"], []).append(measurement_section(job, entry, folder))
+    for entry in job.spec.get("controls", []):
+        pages.setdefault(entry["search"], []).append(control_section(job, entry, folder))
     for search, sections in pages.items():
         more = comparison_section(job, search, folder), scenario_section(job, search, folder)
         sections += [s for s in more if s is not None]
@@ -70,9 +73,8 @@ def finish(request: Mapping[str, Any]) -> None:
     name = f"campaign {job.spec['campaign']}"
     pages = _search_pages(job, folder)
     links = [Link(name, page.name), *(Link(search, f"{search}.html") for search in pages)]
-    titles = {
-        e["search"]: plain(e.get("title", e["search"])) for e in [*job.spec["searches"], *job.spec["measurements"]]
-    }
+    entries = [*job.spec["searches"], *job.spec["measurements"], *job.spec.get("controls", [])]
+    titles = {e["search"]: plain(e.get("title", e["search"])) for e in entries}
     for search, own in pages.items():
         lead = f"{search}, {name}"
         write_text(folder / f"{search}.html", render_page(titles[search], lead, own, links))
@@ -85,6 +87,9 @@ def finish(request: Mapping[str, Any]) -> None:
     for entry in job.spec["measurements"]:
         base = job.output("manifest").parent / entry["search"] / entry["dataset"]
         results[f"{entry['search']}/{entry['dataset']}/measurement.json"] = _digest(base / "measurement.json")
+    for entry in job.spec.get("controls", []):
+        base = job.output("manifest").parent / entry["search"] / entry["dataset"]
+        results[f"{entry['search']}/{entry['dataset']}/corrections.json"] = _digest(base / "corrections.json")
     write_json(job.output("manifest"), {"results": results, "provenance": made})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 
 from darkfactory.core.digest import digest_value
+from darkfactory.core.errors import InputError
 from darkfactory.core.files import read_json
 from darkfactory.execute.backends import Backend
 from darkfactory.pipeline.ledger import read_table_part
 from darkfactory.pipeline.parts import Progress, input_items, missing_of, run_parts
 from darkfactory.pipeline.request import Request
 from darkfactory.records.books import Book, make_book
+from darkfactory.records.correction import corrections_from_dict
 from darkfactory.records.cutflow import Cutflow
 from darkfactory.select.multivariate import judge, multivariate_from_dict
+from darkfactory.select.weights import Applied, with_corrections
 from darkfactory.store.arrays import write_table
 
 __all__ = ["chunk", "run"]
@@ -40,6 +43,25 @@ def _book(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> 
     return make_book(ids, before["weight"][first], after["event_id"], after["weight"])
 
 
+def _applied(wanted: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Applied]:
+    """The corrections that a sample is weighted with, by nuisance.
+
+    Raises:
+        InputError: a file without the correction.
+    """
+    files = {i: corrections_from_dict(read_json(paths[i]), paths[i]) for i in {one["file"] for one in wanted.values()}}
+    found = {}
+    for nuisance, one in wanted.items():
+        known = files[one["file"]]
+        if one["correction"] not in known:
+            raise InputError(
+                f"{paths[one['file']]}: no correction {one['correction']!r}; there are {sorted(known)}; "
+                f"corrections.{nuisance} of the search names it"
+            )
+        found[nuisance] = Applied(known[one["correction"]], tuple(one["inputs"]), one["trigger"])
+    return found
+
+
 def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
     """Final candidates of one chunk: trigger folded in, multivariate response kept as column ``mva``."""
     before = read_table_part(item["path"])
@@ -50,6 +72,11 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         keep, responses = judge(step, columns)
         columns = {name: values[keep] for name, values in (columns | responses).items()}
         flow = _extended(flow, "multivariate", columns)
+    wanted = request.spec.get("corrections")
+    # recorded events are what simulation is corrected to
+    if wanted and item["meta"].get("data") != "real":
+        columns = with_corrections(columns, _applied(wanted, item["paths_corrections"]))
+        flow = _extended(flow, "corrections", columns)
     return {
         "digest": write_table(path, columns),
         "n_generated": item["n_generated"],
@@ -65,7 +92,13 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     network = request.input_list("network")
     # what the network says is part of the identity of a part, where it lies is not
     said = digest_value(read_json(network[0])["network"]) if network else ""
-    extra = {"network": said, "path_network": str(network[0]) if network else ""}
+    extra: dict[str, Any] = {"network": said, "path_network": str(network[0]) if network else ""}
+    if request.spec.get("corrections"):
+        files = request.input_list("corrections")
+        extra |= {
+            "corrections": digest_value([read_json(f) for f in files]),
+            "paths_corrections": [str(f) for f in files],
+        }
     source = request.input("preselected")
     items = [item | extra for item in input_items(source)]
     run_parts(request, backend, progress, "darkfactory.pipeline.select:chunk", items, missing=missing_of(source))

@@ -44,6 +44,13 @@ def abs_cos_helicity(hard: Array, soft: Array) -> Array:
     return np.asarray(np.minimum(cosine, 1.0))
 
 
+def _theta_of(leptons: Array, p: Array, slower: bool) -> Array:
+    """Laboratory polar angle of the slower or the faster muon; of equal momenta the second is the faster."""
+    second = p[:, 1] < p[:, 0] if slower else p[:, 1] >= p[:, 0]
+    theta = lepton_thetas(leptons)
+    return np.asarray(np.where(second, theta[:, 1], theta[:, 0]))
+
+
 OBSERVABLES: tuple[Observable, ...] = (
     *RECOIL_OBSERVABLES,
     Observable("abs_cos_helicity", "1", ("hard", "soft"), abs_cos_helicity, (0.0, 1.0),
@@ -52,6 +59,10 @@ OBSERVABLES: tuple[Observable, ...] = (
                "laboratory momentum of the slower muon"),
     Observable("p_muon_max", "GeV", ("p_lab",), lambda p: np.maximum(p[:, 0], p[:, 1]), (0.0, 8.0),
                "laboratory momentum of the faster muon"),
+    Observable("theta_muon_slow", "rad", ("leptons_lab", "p_lab"), lambda m, p: _theta_of(m, p, True), (0.0, np.pi),
+               "laboratory polar angle of the muon of smaller momentum"),
+    Observable("theta_muon_fast", "rad", ("leptons_lab", "p_lab"), lambda m, p: _theta_of(m, p, False), (0.0, np.pi),
+               "laboratory polar angle of the muon of larger momentum"),
     Observable("theta_muon_min", "rad", ("leptons_lab",), lambda m: np.min(lepton_thetas(m), axis=1), (0.0, np.pi),
                "laboratory polar angle of the more forward muon"),
     Observable("theta_muon_max", "rad", ("leptons_lab",), lambda m: np.max(lepton_thetas(m), axis=1), (0.0, np.pi),

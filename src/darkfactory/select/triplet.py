@@ -6,6 +6,8 @@ after the axion-like-particle search, Phys. Rev. Lett. 125, 161806.
 
 from __future__ import annotations
 
+from functools import partial
+
 import awkward as ak
 import numpy as np
 
@@ -108,6 +110,14 @@ def _pairs(lab: Array) -> Array:
     return np.stack([_angle(lab[:, i], lab[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))], axis=-1)
 
 
+def _energy(lab: np.ndarray, place: int) -> Array:
+    return np.asarray(lab[:, place, 0])
+
+
+def _entry(values: np.ndarray, place: int) -> Array:
+    return np.asarray(values[:, place])
+
+
 def _row_min(x: np.ndarray) -> Array:
     return np.asarray(np.minimum(np.minimum(x[:, 0], x[:, 1]), x[:, 2]))
 
@@ -161,6 +171,16 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("e_max", "GeV", ("lab",), lambda p: _row_max(p[:, :, 0]), (0.0, 8.0),
                "laboratory energy of the hardest photon"),
     Observable("e_recoil_cms", "GeV", ("c",), lambda c: c[:, 0], (0.0, 5.5), "CM energy of the remaining photon"),
+    *(
+        Observable(f"e_photon_{name}", "GeV", ("lab",), partial(_energy, place=i), (0.0, 8.0),
+                   f"laboratory energy of photon {name}; a and b are the pair")
+        for i, name in enumerate("abc")
+    ),
+    *(
+        Observable(f"theta_photon_{name}", "rad", ("theta",), partial(_entry, place=i), (0.0, np.pi),
+                   f"laboratory polar angle of photon {name}; a and b are the pair")
+        for i, name in enumerate("abc")
+    ),
     Observable("theta_min", "rad", ("theta",), _row_min, (0.0, np.pi), "smallest laboratory polar angle"),
     Observable("theta_max", "rad", ("theta",), _row_max, (0.0, np.pi), "largest laboratory polar angle"),
     Observable("theta_recoil", "rad", ("theta",), lambda t: t[:, 2], (0.0, np.pi),
