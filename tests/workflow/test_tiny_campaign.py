@@ -31,6 +31,8 @@ COLUMNS = [
 BAND = COLUMNS[9:14]
 ALP = {"search": "alp_3gamma", "dataset": "belle2_445pb"}
 ZPRIME = {"search": "zprime_invisible", "dataset": "belle2_276pb"}
+# what corrects the simulation of the ALP search
+CONTROLS = [{"search": s, "dataset": "belle2_445pb"} for s in ("control_mumu_gamma", "control_ee")]
 NOTHING = "Nothing to be done"
 
 
@@ -175,22 +177,36 @@ class Backwards(SerialBackend):
         return super().attempt(tasks[::-1], done)[::-1]
 
 
+def _chain(
+    plan: Planner, search: Mapping[str, str], sample: str, block: str
+) -> Iterator[tuple[str, dict[str, str], dict[str, Any], dict[str, str]]]:
+    """Jobs of a sample up to its selection in a search."""
+    w = {**search, "sample": sample, "block": block, "period": plan.period(search)}
+    chain = ("gridpacks", "truth", "reco", "skim", "triggered", "preselected", "selected")
+    at = {name: path(name, campaign="tiny", **w) for name in chain}
+    yield "integrate", w, {}, {"manifest": at["gridpacks"]}
+    yield "generate", w, {"gridpacks": at["gridpacks"]}, {"manifest": at["truth"]}
+    yield "simulate", w, {"truth": at["truth"]}, {"manifest": at["reco"]}
+    yield "skim", w, {"reco": at["reco"]}, {"manifest": at["skim"]}
+    yield "trigger", w, {"skim": at["skim"]}, {"manifest": at["triggered"]}
+    yield "preselect", w, {"triggered": at["triggered"]}, {"manifest": at["preselected"]}
+    used = {"network": [], "corrections": plan.correction_paths(search)}
+    yield "select", w, {"preselected": at["preselected"], **used}, {"manifest": at["selected"]}
+
+
 def _jobs(plan: Planner) -> Iterator[tuple[str, dict[str, str], dict[str, Any], dict[str, str]]]:
     """Every job up to the limits of the ALP search, not read from the rules: stage, wildcards, inputs, outputs."""
+    for control in CONTROLS:
+        for sample in plan.campaign.searches[control["search"], control["dataset"]].shared_samples:
+            yield from _chain(plan, control, sample, "all")
+        simulation = plan.selected_backgrounds(control, "selected")
+        made = {name: path(name, campaign="tiny", **control) for name in ("corrections", "control")}
+        made["figures"] = path("control_figures", campaign="tiny", **control)
+        yield "control", control, {"data": plan.selected_data(control), "simulation": simulation}, made
     samples = {"belle2_gamma_alp": plan.blocks(ALP), "belle2_gamma_gamma_gamma": ["all"], "belle2_pi0_gamma": ["all"]}
-    period = plan.period(ALP)
     for sample, blocks in samples.items():
         for block in blocks:
-            w = ALP | {"sample": sample, "block": block, "period": period}
-            chain = ("gridpacks", "truth", "reco", "skim", "triggered", "preselected", "selected")
-            at = {name: path(name, campaign="tiny", **w) for name in chain}
-            yield "integrate", w, {}, {"manifest": at["gridpacks"]}
-            yield "generate", w, {"gridpacks": at["gridpacks"]}, {"manifest": at["truth"]}
-            yield "simulate", w, {"truth": at["truth"]}, {"manifest": at["reco"]}
-            yield "skim", w, {"reco": at["reco"]}, {"manifest": at["skim"]}
-            yield "trigger", w, {"skim": at["skim"]}, {"manifest": at["triggered"]}
-            yield "preselect", w, {"triggered": at["triggered"]}, {"manifest": at["preselected"]}
-            yield "select", w, {"preselected": at["preselected"], "network": []}, {"manifest": at["selected"]}
+            yield from _chain(plan, ALP, sample, block)
     outputs = ("model", "observed", "cutflow", "efficiency", "trigger")
     selected = {
         "signals": plan.selected_signals(ALP, "selected"), "backgrounds": plan.selected_backgrounds(ALP, "selected")
@@ -221,7 +237,8 @@ def test_the_python_door_gives_the_same_bits_with_chunks_in_any_order(
             request = {"stage": stage, "inputs": inputs, "outputs": outputs, "spec": spec, "code": stage_code(stage)}
             execute(request, Backwards(), lambda text: None)
     ours, theirs = contents(folder / "results"), contents(campaign / "results")
-    assert len([n for n in ours if n.endswith(("truth.json", "limits/b000.json", "/selected.json"))]) == 4 + 1 + 4
+    # blocks of the signal and backgrounds, and two samples of each control sample
+    assert len([n for n in ours if n.endswith(("truth.json", "limits/b000.json", "/selected.json"))]) == 4 + 1 + 4 + 8
     assert {n for n in ours if ours[n] != theirs.get(n)} == set()
 
 
