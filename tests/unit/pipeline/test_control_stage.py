@@ -212,7 +212,7 @@ def test_pseudo_data_differ_from_simulation_as_the_response_says(planner: Planne
 def test_a_dataset_names_its_own_corrections(planner: Planner) -> None:
     w = {**ZPRIME, "sample": "belle2_mumu_gamma", "block": "all"}
     assert set(planner.select(w)["corrections"]) == {"muon_id", "trigger", "photon_veto"}
-    assert "corrections" not in planner.select(w | {"dataset": "belle_977fb", "sample": "belle_mumu_gamma"})
+    assert "corrections" not in planner.select(w | {"search": "lfv_zprime_invisible", "sample": "belle2_tautau_emu"})
 
 
 @pytest.mark.parametrize(
