@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset
+from darkfactory.cli.export_more import darkcast, reana
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.load import validate
 from darkfactory.config.templates import TemplatesConfig
@@ -29,10 +30,20 @@ Examples:
   pyhf patchset apply archive/background.json archive/patchset.json --name alp_m0p50000 | pyhf cls
 """
 
+_HEPDATA = """\b
+Examples:
+  darkfactory export hepdata -s alp_3gamma
+  darkfactory export hepdata -s zprime_invisible -d belle2_80fb -o submission.tar.gz
+"""
+
 
 @click.group()
 def export() -> None:
     """Results in forms for others."""
+
+
+export.add_command(darkcast)
+export.add_command(reana)
 
 
 @export.command(epilog=_EXAMPLES)
@@ -77,13 +88,14 @@ def pyhf(
     assert output is not None
     _write(output, groups, {p.key: p.scale for p in chosen})
     left_out = sum(p.spec is None for p in chosen)
+    patches = sum(len(g.points) for g in groups)
     click.echo(
-        f"{output}: {sum(len(g.points) for g in groups)} signal patches on {len(groups)} backgrounds, verified by pyhf"
+        f"{output}: {patches} signal patches on {len(groups)} backgrounds, digests and schemas verified by pyhf"
         + (f"; {left_out} points have no workspace" if left_out else "")
     )
 
 
-@export.command()
+@export.command(epilog=_HEPDATA)
 @campaign_options
 @click.option("--search", "-s", required=True, help="Search.")
 @click.option("--dataset", "-d", default=None, help="Only this dataset; by default all of the campaign.")
@@ -151,6 +163,9 @@ def _one(points: dict[str, Any], hypothesis: str, point: str, folder: Path) -> A
         )
     if found["spec"] is None:
         raise UserError(f"{point}: no workspace, its status is {found['status']}")
+    import pyhf
+
+    pyhf.schema.validate(found["spec"], "workspace.json")
     return found["spec"]
 
 
@@ -163,6 +178,9 @@ def _write(folder: Path, groups: tuple[PatchedBackground, ...], scales: dict[str
     for group in groups:
         background, patches = pyhf.Workspace(group.background), pyhf.PatchSet(group.patchset)
         patches.verify(background)
+        for patch in patches:
+            # the whole of background and patch, against the schema of workspaces
+            pyhf.Workspace(patches.apply(background, patch.name))
         suffix = "" if len(groups) == 1 else "_" + group.points[0].replace("/", "_")
         names = f"background{suffix}.json", f"patchset{suffix}.json"
         files |= dict(zip(names, (group.background, group.patchset), strict=True))

@@ -37,7 +37,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "yields": ("darkfactory.cli.yields:yields", "Numbers of B pairs, tau pairs and others for a luminosity."),
     "combine": ("darkfactory.cli.combine:combine", "Limits on a coupling from several searches together."),
     "diagnose": ("darkfactory.cli.diagnose:diagnose", "A closer look at one fit: impacts, goodness of fit, ..."),
-    "export": ("darkfactory.cli.export:export", "Workspaces for plain pyhf, HEPData submissions."),
+    "export": ("darkfactory.cli.export:export", "For pyhf, HEPData, Darkcast and REANA."),
+    "cite": ("darkfactory.cli.cite:cite", "BibTeX of papers and software of a campaign."),
     "doctor": ("darkfactory.cli.doctor:doctor", "Check versions and the machine."),
 }
 """Commands, their places and their one-line help."""

@@ -15,6 +15,7 @@ from darkfactory.config.control import ControlConfig, ResponseConfig
 from darkfactory.config.costs import CostsConfig
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.ellipses import EllipsesConfig
+from darkfactory.config.exports import CitationsConfig, DarkcastConfig
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.measurement import MeasurementConfig
 from darkfactory.config.model import ModelConfig
@@ -97,6 +98,8 @@ KINDS: Mapping[str, Kind] = {
     "projections": Kind("Projections", "config/projections.yaml", TypeAdapter(ProjectionConfig)),
     "regimes": Kind("Regimes", "config/regimes.yaml", TypeAdapter(RegimesConfig)),
     "yields": Kind("Yields", "config/yields.yaml", TypeAdapter(YieldsConfig)),
+    "citations": Kind("Citations", "config/citations.yaml", TypeAdapter(CitationsConfig)),
+    "darkcast": Kind("Models in Darkcast", "config/darkcast.yaml", TypeAdapter(DarkcastConfig)),
     "site": Kind("Site", "workflow/profiles/*/site.yaml", TypeAdapter(SiteConfig)),
 }
 """Name to kind, in the order of the page."""

@@ -22,7 +22,6 @@ from darkfactory.interpret.regions import (
     Expectation,
     LimitSurface,
     b_decay_expectation,
-    excluded_intervals,
     inelastic_expectation,
 )
 from darkfactory.stats.combine import WorkspacePart, combine_workspaces
@@ -32,6 +31,7 @@ from darkfactory.stats.histfactory import compile_workspace
 __all__ = ["COLUMNS", "Channel", "by_mass", "channels_of", "combine_mass", "strength_at"]
 
 Array = NDArray[np.float64]
+_HALVINGS = 6
 COLUMNS = (
     "model", "coupling", "input", "point", "mass_gev", "quantity", "unit", "lower", "upper", "cl", "method", "status",
     "channels", "data",
@@ -148,10 +148,36 @@ def _cls_at(
     return combined_cls(observed, rates, np.ones(len(observed)), rng, toys), workspace
 
 
-def _strength(cls: Array, cl: float) -> Array:
-    """A number that is one where CLs is 1 - cl, above where the coupling is excluded; 0 where there is no signal."""
-    safe = np.clip(cls, 1e-6, 1.0)
-    return np.asarray(np.where(np.isfinite(cls), np.log(safe) / np.log(1 - cl), 0.0))
+def _regions(
+    coupling: Array, excluded: NDArray[np.bool_], known: NDArray[np.bool_], test: Callable[[int, float], bool]
+) -> list[tuple[float, float, bool]]:
+    """Lower edge, upper edge and whether both are crossings, of each interval of excluded couplings.
+
+    Args:
+        coupling: rising values.
+        excluded: at each of them.
+        known: where there is a signal at all.
+        test: whether a coupling after the one of a number is excluded; crossings are halved with it.
+    """
+
+    def edge(inside: int, outside: int) -> tuple[float, bool]:
+        if not 0 <= outside < len(coupling) or not known[outside]:
+            return float(coupling[inside]), False
+        good, bad = float(coupling[inside]), float(coupling[outside])
+        for _ in range(_HALVINGS):
+            middle = float(np.sqrt(good * bad))
+            good, bad = (middle, bad) if test(min(inside, outside), middle) else (good, middle)
+        return float(np.sqrt(good * bad)), True
+
+    found = []
+    start = None
+    for i, inside in enumerate(excluded):
+        if inside and (i == 0 or not excluded[i - 1]):
+            start = edge(i, i - 1)
+        if inside and start is not None and (i + 1 == len(excluded) or not excluded[i + 1]):
+            end = edge(i, i + 1)
+            found.append((start[0], end[0], start[1] and end[1]))
+    return found
 
 
 def combine_mass(request: Mapping[str, Any], point: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -167,29 +193,47 @@ def combine_mass(request: Mapping[str, Any], point: str, entries: Sequence[Mappi
         sets = {"combined": channels}
         sets |= {s: [c for c in channels if c.source == s] for s in dict.fromkeys(c.source for c in channels)}
         for name, own in sets.items():
-            observed, expected = np.full(len(coupling), np.nan), np.full(len(coupling), np.nan)
-            for i, value in enumerate(coupling):
-                # seeds by place in the scan, not by input: a single input alone and in the combination share noise
+
+            def at(i: int, value: float, own: Sequence[Channel] = own) -> tuple[CombinedCls | None, Any]:
+                # seeds by place in the scan, not by input: an input alone and in the combination share noise
                 seed = (spec["seed"], "combine", config["name"], point, i)
-                found, workspace = _cls_at(own, float(value), config["correlated"], int(config["toys"]), seed)
-                if found is None or workspace is None:
-                    continue
-                observed[i], expected[i] = found.observed, found.expected[2]
-                if name == "combined" and (best is None or expected[i] < best[0]):
-                    best = float(expected[i]), workspace
+                return _cls_at(own, value, config["correlated"], int(config["toys"]), seed)
+
+            scan = [at(i, float(value)) for i, value in enumerate(coupling)]
+            known = np.array([found is not None for found, _ in scan])
             common = {
                 "model": config["model"], "coupling": config["coupling"], "input": name, "point": point,
                 "mass_gev": mass, "unit": config["unit"], "cl": cl, "method": "toys", "channels": len(own),
                 "data": spec["data"],
             }  # fmt: skip
-            for values, quantity in ((observed, config["coupling"]), (expected, f"{config['coupling']}_expected")):
-                found_here = excluded_intervals(coupling, _strength(values, cl))
-                for low, high, closed in found_here:
+            for read, quantity in ((_observed, config["coupling"]), (_expected, f"{config['coupling']}_expected")):
+
+                def test(
+                    i: int, value: float, at: Any = at, read: Callable[[CombinedCls], float] = read, cl: float = cl
+                ) -> bool:
+                    found, _ = at(i, value)
+                    return found is not None and read(found) < 1 - cl
+
+                excluded = np.array([found is not None and read(found) < 1 - cl for found, _ in scan])
+                regions = _regions(coupling, excluded, known, test)
+                for low, high, closed in regions:
                     status = "ok" if closed else "not_bracketed"
                     rows.append(common | {"quantity": quantity, "lower": low, "upper": high, "status": status})
-                if not found_here:
-                    rows.append(common | {"quantity": quantity, "status": "no_sensitivity"})
+                if not regions:
+                    status = "no_sensitivity"
+                    rows.append(common | {"quantity": quantity, "lower": None, "upper": None, "status": status})
+            for found, workspace in scan:
+                if name == "combined" and found is not None and (best is None or _expected(found) < best[0]):
+                    best = _expected(found), workspace
     return {"rows": rows, "workspace": None if best is None else best[1], "records": []}
+
+
+def _observed(found: CombinedCls) -> float:
+    return found.observed
+
+
+def _expected(found: CombinedCls) -> float:
+    return found.expected[2]
 
 
 def by_mass(entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -199,9 +199,9 @@ def write(
     }
     with style():
         figure = regime_figure(both, mediator.title, applied, stored_limits(campaign, mediator))
-        for suffix in ("png", "pdf", "svg"):
+        for suffix in ("png", "pdf"):
             with atomic_path(folder / f"{name}.{suffix}") as tmp:
-                metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
+                metadata = {"CreationDate": None} if suffix == "pdf" else None
                 figure.savefig(tmp, format=suffix, metadata=metadata)
     write_csv(folder / f"{name}.csv", _rows(mediator, both, names))
     share = {
