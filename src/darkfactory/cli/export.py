@@ -15,6 +15,7 @@ from darkfactory.config.load import validate
 from darkfactory.config.templates import TemplatesConfig
 from darkfactory.core.errors import UserError
 from darkfactory.core.files import read_json, write_json
+from darkfactory.core.suggest import did_you_mean
 from darkfactory.pipeline.layout import path
 from darkfactory.store.tables import write_csv
 from darkfactory.templates.patchset import PatchedBackground, patch_sets
@@ -96,6 +97,44 @@ def pyhf(
 
 
 @export.command(epilog=_HEPDATA)
+@campaign_options
+@click.option("--search", "-s", required=True, help="Search.")
+@click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
+@click.option("--sample", default=None, help="Only this sample, an external one for instance.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("candidates.root"),
+              show_default=True, help="File to write.")  # fmt: skip
+def events(
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None,
+    sample: str | None, output: Path,
+) -> None:  # fmt: skip
+    """Selected candidates of a finished SEARCH as plain trees, for ROOT or uproot.
+
+    A tree for each sample and each point of a signal, one row a candidate: observables, `weight` in fb times generated
+    events, and `expected_events` at the dataset's luminosity.
+    """
+    from darkfactory.pipeline.candidates import export_candidates
+
+    resolved = chosen_campaign(campaign, config_dir, settings)
+    w = find_dataset(resolved, search, dataset)
+    config = resolved.searches[w["search"], w["dataset"]]
+    known = [*(h.sample for h in config.hypotheses.values()), *config.backgrounds, *resolved.config.external]
+    known = list(dict.fromkeys(known))
+    if sample is not None and sample not in known:
+        hint = did_you_mean(sample, known) or ";"
+        raise UserError(f"{search} has no sample {sample!r}{hint} it has {known}")
+    name = resolved.config.campaign
+    wanted = [sample] if sample is not None else [s for s in known if s not in resolved.config.external]
+    stage = {s: "preselected" if s in resolved.config.external else "selected" for s in wanted}
+    manifests = {
+        s: [Path(path(stage[s], campaign=name, sample=s, block=b, **w)) for b in resolved.sample_blocks(s)]
+        for s in wanted
+    }
+    rows = export_candidates(output, manifests, config.data.luminosity)
+    for tree, n in rows.items():
+        click.echo(f"{output}: {tree}: {n} rows")
+
+
+@export.command()
 @campaign_options
 @click.option("--search", "-s", required=True, help="Search.")
 @click.option("--dataset", "-d", default=None, help="Only this dataset; by default all of the campaign.")

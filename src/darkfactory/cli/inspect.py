@@ -106,7 +106,7 @@ def _sample(
         raise UserError(
             "--search needs either --sample (an entry of samples.yaml) or the trees: --tracks, --clusters, --klm"
         )
-    catalogue = campaign.library.file("samples.yaml")
+    catalogue = campaign.library.samples()
     signal = campaign.samples[next(iter(campaign.searches[w["search"], w["dataset"]].hypotheses.values())).sample]
     if sample is None:
         kind = {"kind": "simulation", "luminosity": "1 /fb"} if simulation else {"kind": "data"}

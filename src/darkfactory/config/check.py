@@ -276,7 +276,7 @@ def _particles(model: ModelConfig) -> set[str]:
 def _names(campaign: Campaign, search: str, dataset: str, file: str) -> None:
     """Samples and hypotheses that sections name exist."""
     config, library = campaign.searches[search, dataset], campaign.library
-    catalogue = library.file("samples.yaml")
+    catalogue = library.samples()
     templates = config.templates
     for sample in templates.get("samples") or {}:
         _known(sample, {*catalogue, *(templates.get("expected") or {})}, f"templates ({dataset}).samples", file)

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from darkfactory.config.base import CrossSection, Luminosity, StrictModel
 
-__all__ = ["CollectionConfig", "CollectionsConfig", "ExternalConfig", "Recipe", "Threshold"]
+__all__ = ["CollectionConfig", "CollectionsConfig", "ExternalConfig", "GoodRuns", "Recipe", "Threshold"]
 
 
 class Threshold(StrictModel):
@@ -79,6 +79,22 @@ class CollectionsConfig(StrictModel):
         return list(dict.fromkeys(c.tree for c in self.given().values()))
 
 
+class GoodRuns(StrictModel):
+    """Runs of one experiment that count."""
+
+    experiment: int = Field(ge=0)
+    """Number of the experiment."""
+    runs: tuple[tuple[int, int], ...] = Field(min_length=1)
+    """Periods [first, last], both inclusive."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> GoodRuns:
+        for first, last in self.runs:
+            if not 0 <= first <= last:
+                raise ValueError(f"runs: [{first}, {last}] is no period; write [first, last]")
+        return self
+
+
 class ExternalConfig(StrictModel):
     """Events that come as ROOT ntuples in place of a process: data, or somebody's simulation."""
 
@@ -96,6 +112,8 @@ class ExternalConfig(StrictModel):
     n_generated: int | None = Field(default=None, gt=0)
     """Simulated events before any selection; by default the events in the files. Only events that left rows are in
     an ntuple, so give it."""
+    good_runs: tuple[GoodRuns, ...] = ()
+    """Of data: runs that count, others are left out; empty: all. The luminosity is that of the good runs."""
     collections: CollectionsConfig
     """How rows become tracks and clusters."""
 
@@ -105,6 +123,8 @@ class ExternalConfig(StrictModel):
             raise ValueError("kind: simulation needs one of cross_section and luminosity")
         if self.kind == "data" and (self.cross_section is not None or self.n_generated is not None):
             raise ValueError("kind: data has neither cross_section nor n_generated; every event has weight 1")
+        if self.kind == "simulation" and self.good_runs:
+            raise ValueError("kind: simulation has no good_runs; they are of data")
         if self.cross_section is not None and self.cross_section <= 0:
             raise ValueError("cross_section must be above 0")
         return self

@@ -44,6 +44,24 @@ class Library:
         copied: dict[str, Any] = plain_copy(self._read[path])
         return copied
 
+    def samples(self) -> dict[str, Any]:
+        """The catalogue of samples: samples.yaml, and every file of the folder ``samples``.
+
+        Raises:
+            ConfigError: a sample that two files have.
+        """
+        found = self.file("samples.yaml")
+        origin = dict.fromkeys(found, "samples.yaml")
+        for stem in self.names("samples"):
+            file = f"samples/{stem}.yaml"
+            for name, entry in self.file(file).items():
+                if name in origin:
+                    raise ConfigError(
+                        f"sample {name!r} is in {origin[name]}, too; rename one of them", file=str(self.root / file)
+                    )
+                found[name], origin[name] = entry, file
+        return found
+
     def get(self, kind: str, name: str, _chain: tuple[str, ...] = ()) -> dict[str, Any]:
         """A file by kind and name, merged over the one it ``extends``.
 

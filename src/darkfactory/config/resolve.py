@@ -244,7 +244,7 @@ def load_campaign(
     raw = deep_merge(library.get("campaigns", name), *overrides)
     where = str(library.path("campaigns", name))
     config = validate(CampaignConfig, raw, file=where)
-    catalogue = library.file("samples.yaml")
+    catalogue = library.samples()
     searches: dict[tuple[str, str], SearchConfig] = {}
     _choose(config.scenarios, library.names("scenarios"), "scenarios", where)
     _choose(config.scenarios, list(config.searches), "scenarios", where)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkfactory.config.detector import AcceptanceConfig
-from darkfactory.config.external import ExternalConfig, Recipe
+from darkfactory.config.external import ExternalConfig, GoodRuns, Recipe
 from darkfactory.config.load import validate
 from darkfactory.config.ntuples import NtupleMapConfig
 from darkfactory.core.errors import InputError
@@ -28,7 +28,7 @@ from darkfactory.store.joining import INDEX, INDEX_OPTIONAL, ChunkPlan, Joined, 
 from darkfactory.store.ntuples import is_simulation, read_ntuple, tree_columns
 from darkfactory.store.sources import file_digest
 
-__all__ = ["chunk", "examine", "run"]
+__all__ = ["chunk", "examine", "good_events", "run"]
 
 Array = NDArray[Any]
 _TRIGGER = frozenset(
@@ -105,7 +105,9 @@ def examine(request: Mapping[str, Any], path: str) -> dict[str, Any]:
     plans = plan_chunks(index, spec["chunk"])
     digest = file_digest(path)
     _check_unchanged(path, stamp)
-    return {"digest": digest, "stamp": stamp, "chunks": [asdict(p) for p in plans], "filled": reader.filled}
+    runs = _runs(index) if reader.external.kind == "data" else []
+    chunks = [asdict(p) for p in plans]
+    return {"digest": digest, "stamp": stamp, "chunks": chunks, "filled": reader.filled, "runs": runs}
 
 
 def _stamp(path: str) -> list[int]:
@@ -185,14 +187,73 @@ def chunk(request: Request, item: dict[str, Any], path: Path) -> dict[str, Any]:
         meta |= {"sigma_fb": item["sigma_fb"], "sigma_err_fb": 0.0}
     else:
         meta |= {"data": "real", "luminosity_fb": reader.external.luminosity}
+    good = good_events(joined.keys, reader.external.good_runs)
+    kept = int(np.count_nonzero(good))
+    if reader.external.good_runs:
+        about["outside_good_runs"] = n - kept
     return {
-        "digest": write_arrays(path, ak.zip(fields, depth_limit=1)),
+        "digest": write_arrays(path, ak.zip(fields, depth_limit=1)[good]),
         "n_generated": item["n_generated"],
-        "events": n,
-        "sumw": weight * n,
+        "events": kept,
+        "sumw": weight * kept,
         "meta": meta,
-        "book": asdict(Book(n, n, n, 0, weight * n, weight * n, 0.0, 0.0)),
+        "book": asdict(Book(n, kept, kept, n - kept, weight * n, weight * kept, weight * (n - kept), 0.0)),
     }
+
+
+def good_events(keys: Array, good: Sequence[GoodRuns]) -> NDArray[np.bool_]:
+    """Which events, by experiment and run in the first two columns, are in good runs; all without a list.
+
+    Example:
+        >>> runs = GoodRuns(experiment=7, runs=((1, 3), (5, 5)))
+        >>> good_events(np.array([[7, 2, 1], [7, 4, 1], [8, 2, 1], [7, 5, 9]]), [runs]).tolist()
+        [True, False, False, True]
+    """
+    mask = np.full(len(keys), not good)
+    for entry in good:
+        for first, last in entry.runs:
+            mask |= (keys[:, 0] == entry.experiment) & (keys[:, 1] >= first) & (keys[:, 1] <= last)
+    return mask
+
+
+def _check_overlap(files: list[str], found: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> None:
+    """Files of data whose ranges of events in one run overlap have no event in common."""
+    seen: dict[tuple[int, int], list[tuple[str, int, int]]] = {}
+    for file, one in zip(files, found, strict=True):
+        for experiment, run_number, first, last in one["runs"]:
+            for other, low, high in seen.setdefault((experiment, run_number), []):
+                if first <= high and low <= last:
+                    common = sorted(
+                        _events_of(file, spec, experiment, run_number) & _events_of(other, spec, experiment, run_number)
+                    )
+                    if common:
+                        raise InputError(
+                            f"{file} has {len(common)} events of experiment {experiment}, run {run_number} that "
+                            f"{other} has, too (the first is {common[0]}): they would count twice; give one"
+                        )
+            seen[experiment, run_number].append((file, first, last))
+
+
+def _events_of(path: str, spec: Mapping[str, Any], experiment: int, run_number: int) -> set[int]:
+    return {
+        int(e)
+        for c in _Reader(spec, path).index().values()
+        for e in c["event"][(c["experiment"] == experiment) & (c["run"] == run_number)]
+    }
+
+
+def _runs(index: Mapping[str, Mapping[str, Array]]) -> list[list[int]]:
+    """Experiment, run, first and last event of each run."""
+    keys = np.concatenate([np.stack([c[k] for k in INDEX], axis=1).astype(np.int64) for c in index.values()])
+    if not len(keys):
+        return []
+    pairs, label = np.unique(keys[:, :2], axis=0, return_inverse=True)
+    label = label.reshape(-1)
+    first = np.full(len(pairs), np.iinfo(np.int64).max)
+    last = np.full(len(pairs), np.iinfo(np.int64).min)
+    np.minimum.at(first, label, keys[:, 2])
+    np.maximum.at(last, label, keys[:, 2])
+    return [[int(v) for v in row] for row in np.column_stack([pairs, first, last])]
 
 
 def _check_repeated(files: list[str], digests: list[str]) -> None:
@@ -216,6 +277,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     tasks = [("darkfactory.pipeline.ingest:examine", (request.to_dict(), f)) for f in files]
     found = backend.map(tasks, lambda n: progress(f"ingest {spec['sample']}: file {n} of {len(files)}"))
     _check_repeated(files, [f["digest"] for f in found])
+    _check_overlap(files, found, spec)
     total = sum(c["events"] for f in found for c in f["chunks"])
     if total == 0:
         raise InputError(f"{', '.join(files)}: no events in {external.collections.trees()}; give files with events")
