@@ -320,7 +320,7 @@ def test_wrong_sections(sample: dict[str, Any], how: dict[str, Any], message: st
 def test_unknown_names(make: Make, frame: Any, tmp_path: Path) -> None:
     write_tree(tmp_path / "a.root", particle_lists(muon_pairs(RECOIL, frame)))
     file = [str(tmp_path / "a.root")]
-    with pytest.raises(ConfigError, match="unknown name map 'basf3'; did you mean 'basf2'. there are: basf2; or give"):
+    with pytest.raises(ConfigError, match=r"unknown name map 'basf3'; did you mean 'basf2'. there are: basf2; or give"):
         make(file, LISTS, kind="data", map="basf3").ingest(W)
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: no such file"):
         make(file, LISTS, kind="data", map=str(tmp_path / "nowhere.yaml")).ingest(W)
