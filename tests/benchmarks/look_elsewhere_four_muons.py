@@ -47,7 +47,7 @@ def main() -> None:
     print(f"{points} points, {toys} toys, local {LOCAL} (p = {ndtr(-LOCAL):.2e})")
     print(f"{'step/sigma':>10s} {'events/sigma':>12s} {'p toys':>8s} {'error':>7s} {'Z':>5s} {'p GV':>7s} {'Z GV':>5s} "
           f"{'crossings':>9s} {'trials':>7s} {'CPU s':>6s}")  # fmt: skip
-    for step, density in ((1.0, 40.0), (0.25, 40.0), (0.25, 4.0)):
+    for step, density in ((1.0, 40.0), (1.0, 2.5), (0.25, 40.0), (0.25, 4.0)):
         stride = int(step * BINS_A_SIGMA)
         length = BINS + stride * (points - 1)
         spectrum = density / BINS_A_SIGMA * np.exp(-np.linspace(-0.5, 0.5, length))
