@@ -17,7 +17,7 @@ from darkfactory.config.measurement import MeasurementConfig
 from darkfactory.config.model import ModelConfig
 from darkfactory.config.ntuples import name_map
 from darkfactory.config.period import PeriodConfig, load_periods, period_menu
-from darkfactory.config.points import AXES, expand_grid, parse_point
+from darkfactory.config.points import AXES, parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.config.sample import SampleConfig
@@ -55,9 +55,9 @@ def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: st
 
 def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: str) -> None:
     config = campaign.searches[search, dataset]
-    for hypothesis, entry in config.hypotheses.items():
+    for hypothesis in config.hypotheses:
         # the whole grid: a dataset's mass range must not hide a mass that nothing can produce
-        for point in expand_grid(entry.grids[campaign.config.grid]):
+        for point in campaign.grid(search, hypothesis):
             for axis, value in parse_point(point).items():
                 if AXES[axis].unit == "GeV" and not 0 <= value < sqrts:
                     raise ConfigError(
@@ -106,7 +106,7 @@ def _lifetimes(campaign: Campaign, search: str, dataset: str, file: str) -> None
                     file=file,
                 )
             low, high = decay.lifetime.mixture_cm
-            for point in expand_grid(entry.grids[campaign.config.grid]):
+            for point in campaign.grid(search, hypothesis):
                 value = parse_point(point).get(axis, low)
                 if not low <= value <= high:
                     raise ConfigError(
@@ -296,6 +296,14 @@ def check_campaign(campaign: Campaign) -> list[str]:
     """
     library, done = campaign.library, []
     periods = load_periods(library.root / "periods.yaml")
+    seen: set[tuple[str, str]] = set()
+
+    def unseen(kind: str, name: str) -> bool:
+        """Whether a file was not looked at before: samples share detectors, skims and processes."""
+        new = (kind, name) not in seen
+        seen.add((kind, name))
+        return new
+
     for name, sample in campaign.samples.items():
         if sample.external is not None:
             origin = f"ntuples {', '.join(sample.external.files)}"
@@ -303,19 +311,20 @@ def check_campaign(campaign: Campaign) -> list[str]:
         else:
             origin = f"process {sample.process}"
             _process(library, sample.process, sample, name)
-        detector = str(library.path("detectors", sample.detector))
-        values = library.get("detectors", sample.detector)
-        if sample.response:
-            file = str(library.path("responses", sample.response))
-            response = validate(ResponseConfig, library.get("responses", sample.response), file=file)
-            if response.name != sample.response:
-                raise ConfigError(
-                    f"is {response.name!r} but the file is called {sample.response}.yaml", where="name", file=file
-                )
-            values, detector = deep_merge(values, response.detector), f"{detector} with {file}"
-        validate(DetectorConfig, values, file=detector)
+        if unseen("detectors", f"{sample.detector} {sample.response or ''}"):
+            detector = str(library.path("detectors", sample.detector))
+            values = library.get("detectors", sample.detector)
+            if sample.response:
+                file = str(library.path("responses", sample.response))
+                response = validate(ResponseConfig, library.get("responses", sample.response), file=file)
+                if response.name != sample.response:
+                    raise ConfigError(
+                        f"is {response.name!r} but the file is called {sample.response}.yaml", where="name", file=file
+                    )
+                values, detector = deep_merge(values, response.detector), f"{detector} with {file}"
+            validate(DetectorConfig, values, file=detector)
         validate(SimulateOptions, sample.simulate, file=str(library.root / "samples.yaml"), where=f"{name}.simulate")
-        for skim in sample.skims:
+        for skim in (s for s in sample.skims if unseen("skims", s)):
             validate(SkimConfig, library.get("skims", skim), file=str(library.path("skims", skim)))
         done.append(f"sample {name}: {origin}, detector {sample.detector}")
     for name, rates in campaign.config.trigger_rates.items():

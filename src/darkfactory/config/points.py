@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -177,6 +178,11 @@ def parse_point(name: str) -> dict[str, float]:
         >>> parse_point("m0p50000_w0p10000")
         {'mass': 0.5, 'width': 0.1}
     """
+    return dict(_parsed(name))
+
+
+@functools.lru_cache(maxsize=200_000)
+def _parsed(name: str) -> dict[str, float]:
     if not _POINT.match(name):
         raise ConfigError(
             f"{name!r} is no point name; write each axis with five decimals, as m0p50000 or m3p00000_w0p10000"

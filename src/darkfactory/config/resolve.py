@@ -70,11 +70,15 @@ class Campaign:
 
     def points(self, search: str, dataset: str, hypothesis: str) -> list[str]:
         """Grid points of a hypothesis inside the dataset's mass range."""
-        config = self.searches[search, dataset]
-        low, high = config.data.mass_range
-        return [p for p in self._grid(search, hypothesis) if low <= parse_point(p)["mass"] <= high]
+        key = ("points", search, dataset, hypothesis)
+        if key not in self._known:
+            low, high = self.searches[search, dataset].data.mass_range
+            inside = [p for p in self.grid(search, hypothesis) if low <= parse_point(p)["mass"] <= high]
+            self._known[key] = inside
+        return list(self._known[key])
 
-    def _grid(self, search: str, hypothesis: str) -> list[str]:
+    def grid(self, search: str, hypothesis: str) -> list[str]:
+        """The whole grid of a hypothesis, whatever mass range a dataset has."""
         key = ("grid", search, hypothesis)
         if key not in self._known:
             self._known[key] = expand_grid(self._hypothesis(search, hypothesis).grids[self.config.grid])
@@ -97,7 +101,7 @@ class Campaign:
             for (search, _), config in self.searches.items():
                 for name, hypothesis in config.hypotheses.items():
                     if hypothesis.sample == sample:
-                        found |= {project_point(p, hypothesis.reweighted) for p in self._grid(search, name)}
+                        found |= {project_point(p, hypothesis.reweighted) for p in self.grid(search, name)}
             self._known[key] = sorted(found, key=point_order)
         return list(self._known[key])
 

@@ -62,7 +62,7 @@ class Planner(SamplePlanner):
     def preselect(self, w: Wildcards) -> dict[str, Any]:
         """Candidates of a sample in a search."""
         config = self._search(w)
-        detector = self.campaign.library.get("detectors", self.campaign.samples[w["sample"]].detector)
+        detector = self._get("detectors", self.campaign.samples[w["sample"]].detector)
         return self._base(w) | {
             "search": w["search"],
             "dataset": w["dataset"],
@@ -195,7 +195,7 @@ class Planner(SamplePlanner):
         config = self._search(w)
         detector = self.campaign.samples[next(iter(self.signals(w).values()))].detector
         return self._analysis(w) | {
-            "beams": self.campaign.library.get("detectors", detector)["beams"],
+            "beams": self._get("detectors", detector)["beams"],
             "templates": config.templates,
             "trained": config.network is not None,
             "quantities": {name: h.quantity for name, h in config.hypotheses.items()},

@@ -33,6 +33,14 @@ class SamplePlanner:
         self.name = campaign.config.campaign
         self.periods: PeriodsConfig = load_periods(campaign.library.root / "periods.yaml")
         self._menus: dict[str, dict[str, Any]] = {}
+        self._files: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def _get(self, kind: str, name: str) -> dict[str, Any]:
+        """A file of the library; thousands of jobs share it, none of them writes to it."""
+        if (kind, name) not in self._files:
+            library = self.campaign.library
+            self._files[kind, name] = library.get(kind, name) if kind else library.file(f"{name}.yaml")
+        return self._files[kind, name]
 
     def sample_path(self, name: str, sample: str, block: str, **more: str) -> str:
         """Path of an output of a sample's stage."""
@@ -52,18 +60,18 @@ class SamplePlanner:
         library, config = self.campaign.library, self.campaign.samples[sample]
         if config.external is not None:
             raise ConfigError("this sample is external: it has no process to generate", where=sample)
-        process = library.get("processes", config.process)
+        process = self._get("processes", config.process)
         spec = {
             "process": process,
-            "beams": library.get("detectors", config.detector)["beams"],
+            "beams": self._get("detectors", config.detector)["beams"],
             "axes": dict(config.axes),
             "parameters": dict(config.parameters),
         }
         entry = validate(ProcessConfig, process, file=str(library.path("processes", config.process)))
         if entry.uses_model:
-            spec["model"] = library.get("models", entry.model)
+            spec["model"] = self._get("models", entry.model)
             if entry.taus is not None:
-                spec["tau_decays"] = library.file("tau_decays.yaml")
+                spec["tau_decays"] = self._get("", "tau_decays")
         return spec
 
     def integrate(self, w: Wildcards) -> dict[str, Any]:
@@ -78,22 +86,21 @@ class SamplePlanner:
     def simulate(self, w: Wildcards) -> dict[str, Any]:
         """Reconstructed events of a block."""
         config = self.campaign.samples[w["sample"]]
-        detector = deep_merge(
-            self.campaign.library.get("detectors", config.detector), self._response(w["sample"], "detector")
-        )
+        detector, own = self._get("detectors", config.detector), self._response(w["sample"], "detector")
+        detector = deep_merge(detector, own) if own else detector
         return self._base(w) | {"detector": detector, "options": dict(config.simulate)}
 
     def _response(self, sample: str, part: str) -> dict[str, Any]:
         """What a sample that stands for data has instead of the detector's table or the trigger menu."""
         name = self.campaign.samples[sample].response
-        return dict(self.campaign.library.get("responses", name).get(part) or {}) if name else {}
+        return dict(self._get("responses", name).get(part) or {}) if name else {}
 
     def ingest(self, w: Wildcards) -> dict[str, Any]:
         """Reconstructed events of an external sample."""
         external = self._external(w["sample"])
         library = self.campaign.library
         names = name_map(library, external.map, where=f"{w['sample']}.external.map")
-        detector = library.get("detectors", self.campaign.samples[w["sample"]].detector)
+        detector = self._get("detectors", self.campaign.samples[w["sample"]].detector)
         return self._base(w) | {
             "external": external.model_dump(mode="json"),
             "map": names.model_dump(mode="json"),
@@ -118,17 +125,15 @@ class SamplePlanner:
     def skim(self, w: Wildcards) -> dict[str, Any]:
         """Skimmed events of a block."""
         config = self.campaign.samples[w["sample"]]
-        library = self.campaign.library
-        beams = library.get("detectors", config.detector)["beams"]
-        return self._base(w) | {"beams": beams, "skims": {s: library.get("skims", s) for s in config.skims}}
+        beams = self._get("detectors", config.detector)["beams"]
+        return self._base(w) | {"beams": beams, "skims": {s: self._get("skims", s) for s in config.skims}}
 
     def trigger(self, w: Wildcards) -> dict[str, Any]:
         """Trigger bits of a block in a period."""
         config = self.campaign.samples[w["sample"]]
-        library = self.campaign.library
         return self._base(w) | {
             "period": w["period"],
-            "beams": library.get("detectors", config.detector)["beams"],
+            "beams": self._get("detectors", config.detector)["beams"],
             "menu": self._menu_of(w["sample"], w["period"]),
         }
 
@@ -151,6 +156,6 @@ class SamplePlanner:
             "seed": self.campaign.config.seed,
             "period": w["period"],
             "menu": self.menu(w["period"]),
-            "beams": self.campaign.library.get("detectors", detector)["beams"],
+            "beams": self._get("detectors", detector)["beams"],
             "luminosity_1e34": config.luminosity_1e34.value,
         }

@@ -58,7 +58,8 @@ def read_arrays(path: str | Path, fields: Sequence[str] | None = None) -> ak.Arr
         InputError: missing, truncated or badly closed file, missing columns.
     """
     try:
-        with uproot.open(path) as file:
+        # a part is read once: what caches hold, with the files they refer to, only waits for the garbage collector
+        with uproot.open(path, object_cache=None, array_cache=None) as file:
             if _TREE not in file.keys(cycle=False):
                 raise InputError(f"{path}: no event table in this file; it was not closed properly: delete it")
             source = file[_TREE]
