@@ -10,12 +10,14 @@ import pytest
 from darkfactory.config.load import read_yaml
 from darkfactory.config.tau_decays import TauDecaysConfig
 from darkfactory.core.errors import ConfigError, InputError
+from darkfactory.generate.chunk import true_lepton_fraction
 from darkfactory.generate.taus.decay import TAU_MINUS, TAU_PLUS, TauDecays, decay_single_tau, decay_tau_pair
 from darkfactory.generate.taus.modes import TauModes, build_modes
 from darkfactory.generate.taus.samplers import PhaseSpaceSampler, ThreePionSampler
 from darkfactory.generate.taus.spin import correlations, joint_weight
 from darkfactory.physics.dirac import GAMMA, METRIC, bar, u_spinor, v_spinor
 from darkfactory.physics.kinematics import mass, mass2
+from darkfactory.templates.response import lepton_spectrum
 
 SQRTS = 10.58
 CONFIG = Path(__file__).parents[2] / "config" / "tau_decays.yaml"
@@ -315,3 +317,26 @@ def test_config_refuses_what_cannot_be(config: TauDecaysConfig) -> None:
             ),
             "pi",
         )
+
+
+@pytest.mark.parametrize(("name", "lepton"), [("e", 0.51099895e-3), ("mu", 0.1056583755)])
+def test_the_lepton_of_a_tau_has_the_spectrum_that_templates_know(
+    config: TauDecaysConfig, name: str, lepton: float
+) -> None:
+    modes = build_modes(config, name, "3pi")
+    minus, plus, density = ee_tautau(40_000, modes.tau_mass, np.random.default_rng(4))
+    d = decay_tau_pair(density, minus, plus, modes, np.random.default_rng(5))
+    x = np.sort(true_lepton_fraction(d, minus, plus))
+    assert np.all(np.isfinite(x))
+    grid = np.linspace(2 * lepton / modes.tau_mass, 1 + (lepton / modes.tau_mass) ** 2, 4001)
+    f = lepton_spectrum(grid, lepton, modes.tau_mass)
+    cdf = np.concatenate([[0.0], np.cumsum(0.5 * (f[1:] + f[:-1]) * np.diff(grid))])
+    # Kolmogorov and Smirnov: 1.63/sqrt(n) at one per cent
+    assert np.max(np.abs(np.interp(x, grid, cdf) - (np.arange(len(x)) + 0.5) / len(x))) < 1.63 / np.sqrt(len(x))
+
+
+def test_without_a_lepton_there_is_no_fraction(config: TauDecaysConfig) -> None:
+    modes = build_modes(config, "pi", "rho")
+    minus, plus, density = ee_tautau(20, modes.tau_mass, np.random.default_rng(4))
+    d = decay_tau_pair(density, minus, plus, modes, np.random.default_rng(5))
+    assert np.all(np.isnan(true_lepton_fraction(d, minus, plus)))

@@ -259,6 +259,9 @@ class TauDecayConfig(StrictModel):
     """Those of the other; which of them is the tau- is open."""
     boson_mass: str | None = None
     """Parameter of the model with the mass of the boson in modes of kind ``lepton_boson``; absent: the table's."""
+    true_lepton: bool = False
+    """Events carry ``true_x_lepton``, twice the energy of the first charged lepton of a tau over the tau's mass, in the
+    tau's rest frame; not a number without one. For templates that know its spectrum."""
     dalitz: DalitzConfig | None = None
     """Make electron pairs of neutral pions; every allowed pair of modes must have one. Absent: two photons always."""
 

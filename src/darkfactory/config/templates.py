@@ -18,6 +18,7 @@ __all__ = [
     "Mask",
     "PolynomialConfig",
     "RegionConfig",
+    "ResponseConfig",
     "SecondAxis",
     "ShapeConfig",
     "Slope",
@@ -87,6 +88,33 @@ class WindowConfig(StrictModel):
     """Bins along the mass axis are merged further where a window would have more."""
 
 
+class ResponseConfig(StrictModel):
+    """The template of a background whose true spectrum is known.
+
+    It is that spectrum, times a smooth efficiency, folded with the response that simulated events have. The response,
+    observable over truth, is taken to depend on the truth through the mean and the width of its logarithm alone, both
+    linear. What the simulation's statistics leave open are nuisance parameters: the leading directions of the template's
+    covariance, from leaving out groups of events, and the difference to counted events.
+    """
+
+    truth: str
+    """Column with the true value, such as ``true_x_lepton``."""
+    spectrum: Literal["michel"] = "michel"
+    """Energy of the lepton of tau -> l nu nu in the tau's rest frame, unpolarised, 2 E/m."""
+    lepton_mass: Tagged
+    """GeV."""
+    tau_mass: Tagged
+    """GeV."""
+    pool: tuple[str, ...] = ()
+    """Other regions whose ``normalisation`` samples have the same response."""
+    efficiency_order: int = Field(default=3, ge=0, le=6)
+    """Of the polynomial in the truth that is the efficiency."""
+    groups: int = Field(default=40, ge=10, le=200)
+    """Groups of events that are left out in turn."""
+    components: int = Field(default=6, ge=1, le=20)
+    """Directions of the covariance that are nuisance parameters; what is left is each bin's own."""
+
+
 class RegionConfig(StrictModel):
     """Masses fitted in one observable, with one set of last cuts."""
 
@@ -122,6 +150,8 @@ class RegionConfig(StrictModel):
     """Smoothing of all backgrounds in this region, instead of the samples' own."""
     signal_systematics: dict[str, Tagged] = Field(default_factory=dict)
     """Relative uncertainties of the signal efficiency that are of another size in this region."""
+    response: ResponseConfig | None = None
+    """How the template of the background ``normalisation`` is made; by counting without."""
     hypotheses: tuple[str, ...] = ()
     """Hypotheses fitted here; empty: all. Regions of different hypotheses may cover the same masses."""
 
@@ -404,6 +434,11 @@ class TemplatesConfig(StrictModel):
         """Regions with bins of their own have templates from simulation throughout."""
         if region.normalisation and self.background_of(region.name) != "simulation":
             raise ValueError(f"region {region.name!r}: normalisation needs `background: simulation`")
+        if region.response is not None and (not region.normalisation or region.bins is None):
+            raise ValueError(f"region {region.name!r}: response needs `normalisation` and `bins`")
+        unknown = sorted(set(region.response.pool if region.response else ()) - {r.name for r in self.regions})
+        if unknown:
+            raise ValueError(f"region {region.name!r}: response.pool {unknown} are no regions")
         if region.bins is None:
             return
         if self.signal != "simulation" or self.background_of(region.name) != "simulation":
@@ -460,6 +495,8 @@ class TemplatesConfig(StrictModel):
     def uses_column(self, nuisance: str) -> bool:
         """Whether a nuisance's variation columns are used."""
         columns = self.systematics.columns
+        if nuisance.startswith("template_"):
+            return True
         return (columns if isinstance(columns, bool) else nuisance in columns) or nuisance in self.systematics.slopes
 
     def normalisation_of(self, region: str) -> str:

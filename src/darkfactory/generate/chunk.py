@@ -16,10 +16,11 @@ from darkfactory.generate.radiation import ToLab, make_to_lab
 from darkfactory.generate.record import Particles, concatenate, to_events
 from darkfactory.generate.roulette import keep_particles, survival
 from darkfactory.generate.taus.dalitz import force_dalitz
-from darkfactory.generate.taus.decay import TAU_MINUS, decay_tau_pair
+from darkfactory.generate.taus.decay import TAU_MINUS, TauDecays, decay_tau_pair
 from darkfactory.generate.unweight import unweighted
+from darkfactory.physics.kinematics import mass2
 
-__all__ = ["GeneratedChunk", "generate_chunk"]
+__all__ = ["GeneratedChunk", "generate_chunk", "true_lepton_fraction"]
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,8 +65,8 @@ def _tau_legs(process: Process, p: Array) -> tuple[TauPair, set[int]]:
 
 def _tau_decays(
     process: Process, taus: TauPair, lab: ToLab, base: Ints, rng: np.random.Generator
-) -> tuple[Particles, Array]:
-    """Products of a tau pair, which follow the ``base`` particles of each event, and a factor on its weight."""
+) -> tuple[Particles, Array, dict[str, Array]]:
+    """Products of a tau pair, which follow the ``base`` particles of each event, a factor on its weight, columns."""
     if process.tau_modes is None:
         raise InputError(f"process {process.config.name} decays taus but was built without a table of tau decays")
     decays = decay_tau_pair(taus.density, taus.minus, taus.plus, process.tau_modes, rng)
@@ -83,7 +84,30 @@ def _tau_decays(
         event, decays.pdg.astype(np.int64), decays.status.astype(np.int64), mother, lab.flat(decays.momenta, event),
         vertex,
     )  # fmt: skip
-    return made, factor
+    columns: dict[str, Array] = {}
+    if process.config.taus is not None and process.config.taus.true_lepton:
+        columns["true_x_lepton"] = true_lepton_fraction(decays, taus.minus, taus.plus)
+    return made, factor, columns
+
+
+def true_lepton_fraction(decays: TauDecays, minus: Array, plus: Array) -> Array:
+    """Fraction 2 E/m of the first charged lepton among the products of taus, in its tau's rest frame, (n,).
+
+    Args:
+        decays: of n pairs.
+        minus: momenta of the tau- in the frame of the products, (n, 4).
+        plus: of the tau+.
+    """
+    out = np.full(len(decays.counts), np.nan)
+    event = np.repeat(np.arange(len(decays.counts)), decays.counts)
+    rows = np.flatnonzero((decays.parent < 0) & np.isin(np.abs(decays.pdg), (11, 13)))
+    # the last assignment stays
+    rows = rows[::-1]
+    tau = np.where((decays.side[rows] == 0)[:, None], minus[event[rows]], plus[event[rows]])
+    p = decays.momenta[rows]
+    product = tau[:, 0] * p[:, 0] - tau[:, 1] * p[:, 1] - tau[:, 2] * p[:, 2] - tau[:, 3] * p[:, 3]
+    out[event[rows]] = 2 * product / mass2(tau)
+    return out
 
 
 def generate_chunk(
@@ -121,13 +145,14 @@ def generate_chunk(
     base = len(legs) - 2 + second.counts
     base[radiated] += 1
     last: list[Particles] = []
+    more: dict[str, Array] = {}
     weight = hard.weight
     if process.config.taus is not None:
         taus = second.taus
         if taus is None:
             taus, gone = _tau_legs(process, hard.p)
             decayed |= gone
-        products, factor = _tau_decays(process, taus, lab, base, rng)
+        products, factor, more = _tau_decays(process, taus, lab, base, rng)
         last.append(products)
         weight = weight * factor
     first = [
@@ -138,7 +163,7 @@ def generate_chunk(
         radiated.astype(np.int64), 22 * ones, ones, -ones, lab.photon[radiated], np.zeros((len(radiated), 3))
     )
     particles, number = concatenate([*first, *second.particles, photon, *last]), None
-    columns = second.columns
+    columns = second.columns | more
     if process.config.roulette:
         chance = survival(process.config.roulette, particles, n, process.beams.frame)
         keep = rng.random(n) < chance

@@ -23,6 +23,7 @@ from darkfactory.pipeline import ellipses
 from darkfactory.pipeline.blinding import observed_histograms
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
+from darkfactory.pipeline.responses import response_histograms
 from darkfactory.pipeline.selected import (
     concatenate,
     hypothesis_items,
@@ -116,6 +117,7 @@ def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
     errors: dict[str, float] = {}
     factor_errors: dict[str, dict[str, float]] = {r.name: {} for r in config.regions}
     factors: dict[str, dict[str, Any]] = {}
+    folded = response_histograms(config, binning, tables["backgrounds"])
     for item in tables["backgrounds"]:
         if config.sample(item["sample"]).role == "shown":
             continue
@@ -134,7 +136,8 @@ def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
                 factors.setdefault(part.name, {})[item["sample"]] = product.summary()
         else:
             for region, histogram in fill_point(request, item | {"binning": binning.to_dict()}).items():
-                histograms[region][item["sample"]] = histogram
+                made = folded.get((region, item["sample"]))
+                histograms[region][item["sample"]] = histogram if made is None else made.histogram
         errors[item["sample"]] = item["sigma_err_fb"] / item["sigma_fb"] if item["sigma_fb"] > 0 else 0.0
     background = build_background(histograms, binning, config, sigma_errors=errors, factor_errors=factor_errors)
     stream = ("observed", spec["search"], spec["dataset"])
@@ -152,6 +155,7 @@ def finish(request: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
             "binning": binning.to_dict(),
             "background": background.to_dict(),
             "factors": factors,
+            "responses": {f"{r}/{s}": {"chi2": m.chi2, "bins": m.bins, "gain": m.gain} for (r, s), m in folded.items()},
             "sigma_fb": {f"{p['hypothesis']}/{p['point']}": p["sigma_fb"] for p in tables["points"]},
             "provenance": provenance(job),
         },
