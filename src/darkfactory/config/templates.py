@@ -93,7 +93,7 @@ class ResponseConfig(StrictModel):
 
     It is that spectrum, times a smooth efficiency, folded with the response that simulated events have. The response,
     observable over truth, is taken to depend on the truth through the mean and the width of its logarithm alone, both
-    linear. What the simulation's statistics leave open are nuisance parameters: the leading directions of the template's
+    linear. What the simulation leaves open are nuisance parameters: the leading directions of the template's
     covariance, from leaving out groups of events, and the difference to counted events.
     """
 

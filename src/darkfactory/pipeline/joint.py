@@ -105,6 +105,7 @@ def joint_workspace(
         "hypothesis": hypothesis,
         "status": "ok" if parts else "no_sensitivity",
         "spec": None,
+        "reason": "" if parts else first.get("reason", "no member has a workspace"),
         "expected_background": float(sum(r["expected_background"] for r in used)),
         "effective_ratio": min((r["effective_ratio"] for r in used), default=first["effective_ratio"]),
         "order_satisfied": all(r["order_satisfied"] is not False for r in used),
