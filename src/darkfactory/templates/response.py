@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkfactory.config.templates import ResponseConfig
+from darkfactory.config.response import ResponseConfig
 from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import FloatArray, Histogram
 
@@ -49,9 +49,9 @@ class Response:
     Attributes:
         histogram: contents, with variations ``template_<k>`` and ``template_closure``; the variance is what the
             directions leave.
-        chi2: of counted events against the template.
+        chi2: of counted events against the template, in the bins that are not counted anyway.
         bins: number of bins that chi2 has.
-        gain: variance of counted bins over that of the template, of all bins together.
+        gain: variance of counted events over that of the template, of these bins together.
     """
 
     histogram: Histogram
@@ -165,12 +165,14 @@ def response_template(
             "must be selected) or leave out `response`"
         )
     edges, g = counted.edges[0], config.groups
-    nominal = _template(own, pooled, edges, config)
+    plain = edges[1:] <= config.counted_below + 1e-9
+    nominal = np.where(plain, counted.sumw, _template(own, pooled, edges, config))
     left = []
     for k in range(g):
         rest = _without(own, k)
         scale = float(own.weight.sum()) / float(rest.weight.sum())
-        left.append(scale * _template(rest, [_without(e, k) for e in pooled], edges, config))
+        folded = scale * _template(rest, [_without(e, k) for e in pooled], edges, config)
+        left.append(np.where(plain, counted.sumw, folded))
     apart = np.array(left) - np.mean(left, axis=0)
     covariance = (g - 1) / g * apart.T @ apart
     # the yield as a whole floats: only the shape is uncertain
@@ -185,16 +187,17 @@ def response_template(
             f"template_{k}_up": np.maximum(nominal + vector, 0.0),
             f"template_{k}_down": np.maximum(nominal - vector, 0.0),
         }
-    difference = counted.sumw * (nominal.sum() / max(float(counted.sumw.sum()), 1e-300)) - nominal
+    scale = float(nominal[~plain].sum()) / max(float(counted.sumw[~plain].sum()), 1e-300)
+    difference = np.where(plain, 0.0, counted.sumw * scale - nominal)
     variations |= {
         "template_closure_up": np.maximum(nominal + difference, 0.0),
         "template_closure_down": np.maximum(nominal - difference, 0.0),
     }
     ratio = np.where(counted.sumw > 0, nominal / np.where(counted.sumw > 0, counted.sumw, 1.0), 1.0)
     variations |= {name: varied * ratio for name, varied in counted.variations.items()}
-    left_over = np.maximum(np.diag(covariance) - kept, 0.0)
-    filled = counted.sumw2 > 0
+    left_over = np.where(plain, counted.sumw2, np.maximum(np.diag(covariance) - kept, 0.0))
+    filled = (counted.sumw2 > 0) & ~plain
     chi2 = float(np.sum(difference[filled] ** 2 / counted.sumw2[filled]))
-    gain = float(counted.sumw2.sum()) / max(float(np.trace(covariance)), 1e-300)
+    gain = float(counted.sumw2[~plain].sum()) / max(float(np.trace(covariance)), 1e-300)
     histogram = Histogram(counted.edges, nominal, left_over, variations, counted.n_generated)
     return Response(histogram, chi2, int(filled.sum()), gain)

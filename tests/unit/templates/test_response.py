@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from darkfactory.config.base import Tagged
-from darkfactory.config.templates import RegionConfig, ResponseConfig, TemplatesConfig
+from darkfactory.config.response import ResponseConfig
+from darkfactory.config.templates import RegionConfig, TemplatesConfig
 from darkfactory.core.errors import RunError
 from darkfactory.records.histogram import Histogram
 from darkfactory.templates.response import ResponseEvents, lepton_spectrum, response_template
@@ -85,6 +86,17 @@ def test_the_template_is_the_integral_within_its_covariance_and_knows_more_than_
     assert np.std(pulls) == pytest.approx(1.0, abs=0.5)
     assert abs(np.mean(pulls)) < 1.0
     assert np.mean(gains) > 1.3
+
+
+def test_bins_can_be_counted_as_they_are() -> None:
+    events = sample(20_000, 4)
+    made = response_template(counted(events), events, [], CONFIG.model_copy(update={"counted_below": 0.5}))
+    raw, h = counted(events), made.histogram
+    np.testing.assert_array_equal(h.sumw[:10], raw.sumw[:10])
+    np.testing.assert_array_equal(h.sumw2[:10], raw.sumw2[:10])
+    np.testing.assert_array_equal(h.variations["template_0_up"][:10], raw.sumw[:10])
+    assert np.all(h.sumw[12:30] != raw.sumw[12:30])
+    assert made.bins <= 30
 
 
 def test_other_samples_with_the_same_response_help() -> None:
