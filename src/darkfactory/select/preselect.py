@@ -44,7 +44,7 @@ def evaluate(events: ak.Array, plan: Plan, selection: SelectionConfig, frame: Be
         "fold": (event_id % N_FOLDS).astype(np.int8),
     }
     for name in events.fields:
-        # bits of the trigger, emulated and recorded, variations, decay lengths to be reweighted, truth of known spectrum
+        # trigger bits, emulated and recorded, variations, decay lengths to be reweighted, truth of known spectrum
         if name in ("l1", "hlt") or name.startswith(("var_", "proper_", "density_", "ntuple_", "true_")):
             columns[name] = ak.to_numpy(events[name])[found.event]
     for observable, parameters in plan.observables:
