@@ -122,7 +122,7 @@ def test_two_that_would_submit_are_refused_before_anything_runs(project: Path, c
 def test_config_check_show_and_diff(project: Path, call: Call) -> None:
     done = call("config", "check")
     assert done.code == 0
-    assert "campaign tiny: 2 results, all well" in done.out
+    assert "campaign tiny: 6 results, all well" in done.out
     shown = yaml.safe_load(call("config", "show", "--set", "events.signal=77").out)
     assert shown["campaign"]["events"]["signal"] == 77
     assert set(shown["searches"]) == {"alp_3gamma/belle2_445pb", "zprime_invisible/belle2_80fb"}

@@ -219,7 +219,7 @@ def test_a_dataset_names_its_own_corrections(planner: Planner) -> None:
     ("change", "message"),
     [
         ({"search": "tau_mass", "dataset": "belle2_190fb"}, "tau_mass is of kind measurement, not a control sample"),
-        ({"correction": "other"}, r"control_emu makes no correction 'other'; it makes \['photon_veto', 'trigger'\]"),
+        ({"correction": "other"}, r"control_mumu_gamma makes no correction 'other'; it makes \['muon_id', 'trigger'\]"),
         ({"inputs": [{"p": "dphi"}]}, r"'trigger' has the inputs \['dphi'\], given are \['p'\]"),
         ({"samples": ["belle2_ee"]}, r"\['belle2_ee'\] are no samples of this search; it has"),
     ],
