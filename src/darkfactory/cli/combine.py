@@ -31,10 +31,12 @@ _REGIONS = ("input", "mass_gev", "quantity", "lower", "upper", "cl", "method", "
 @campaign_options
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.option("--point", "-p", default=None, help="Print the combined workspace of one point, as m3p00000.")
+@click.option("--json", "as_json", is_flag=True, help="Print the limits as JSON.")
 @click.argument("name")
 def combine(
-    campaign: str | None, config_dir: str, settings: tuple[str, ...], cores: int, point: str | None, name: str
-) -> None:
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], cores: int, point: str | None, as_json: bool,
+    name: str,
+) -> None:  # fmt: skip
     """Limits of the combination NAME, a file of config/combinations, by mass; runs what is missing."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     known = list(resolved.combinations)
@@ -53,6 +55,9 @@ def combine(
         click.echo(json.dumps(points[point], indent=1, sort_keys=True))
         return
     rows = read_csv(path("combined_couplings", **where))
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
     shown = _REGIONS if resolved.combinations[name].kind == "lifetimes" else _SHOWN
     click.echo(table([{k: r[k] for k in shown} for r in rows]))
     stored = read_json(file)

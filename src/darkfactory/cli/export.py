@@ -13,7 +13,7 @@ from darkfactory.cli.export_more import darkcast, reana
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.load import validate
 from darkfactory.config.templates import TemplatesConfig
-from darkfactory.core.errors import UserError
+from darkfactory.core.errors import RunError, UserError
 from darkfactory.core.files import read_json, write_json
 from darkfactory.core.suggest import did_you_mean
 from darkfactory.pipeline.layout import path
@@ -204,7 +204,10 @@ def _one(points: dict[str, Any], hypothesis: str, point: str, folder: Path) -> A
         raise UserError(f"{point}: no workspace, its status is {found['status']}")
     import pyhf
 
-    pyhf.schema.validate(found["spec"], "workspace.json")
+    try:
+        pyhf.schema.validate(found["spec"], "workspace.json")
+    except pyhf.exceptions.InvalidSpecification as error:
+        raise RunError(f"{folder}: {hypothesis}/{point} is no workspace of pyhf's schema: {error}") from error
     return found["spec"]
 
 

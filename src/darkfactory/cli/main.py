@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from darkfactory import __version__
+from darkfactory.cli.examples import with_examples
 from darkfactory.core.errors import DarkfactoryError, UserError
 from darkfactory.core.suggest import did_you_mean
 
@@ -53,7 +54,7 @@ class _LazyGroup(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: Any = getattr(importlib.import_module(module), name)
-        return command if isinstance(command, click.Command) else None
+        return with_examples(command, cmd_name) if isinstance(command, click.Command) else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

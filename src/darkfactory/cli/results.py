@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,14 @@ def _sqrts(campaign: Campaign, w: dict[str, str]) -> float:
 @click.command()
 @campaign_options
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 @click.argument("search")
 @click.argument("dataset")
 @click.argument("point")
 def limit(
-    campaign: str | None, config_dir: str, settings: tuple[str, ...], cores: int, search: str, dataset: str, point: str
-) -> None:
+    campaign: str | None, config_dir: str, settings: tuple[str, ...], cores: int, as_json: bool, search: str,
+    dataset: str, point: str,
+) -> None:  # fmt: skip
     """The limit of SEARCH on DATASET at one POINT (a name such as m0p50000, or a mass in GeV), on the grid or off."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
@@ -103,7 +106,7 @@ def limit(
         {k: r.get(k) for k in ("hypothesis", "point", "cl", "quantity", "unit", *_LIMIT_COLUMNS, "method", "status")}
         for r in read_json(file)["limits"]
     ]
-    click.echo(table(rows))
+    click.echo(json.dumps(rows, indent=1) if as_json else table(rows))
 
 
 def _chosen(rows: list[dict[str, Any]], column: str, value: Any, name: str) -> list[dict[str, Any]]:

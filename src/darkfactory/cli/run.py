@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import click
 import yaml
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, default_campaign, find_dataset
+from darkfactory.cli.progress import duration, follow
 from darkfactory.config.check import check_campaign
 from darkfactory.config.load import deep_merge, parse_override, read_yaml
 from darkfactory.config.site import PROFILES, check_executor, load_site
@@ -26,8 +29,8 @@ __all__ = ["free_lock", "run", "snakemake"]
 
 def snakemake(
     targets: Sequence[str], campaign: str | None, config_dir: str, settings: Sequence[str], cores: int | None,
-    extra: Sequence[str] = (), site: str | None = None,
-) -> None:  # fmt: skip
+    extra: Sequence[str] = (), site: str | None = None, quiet: bool = False,
+) -> tuple[Path | None, int]:  # fmt: skip
     """Run the workflow engine for targets, with the command line's settings as a configuration file.
 
     Args:
@@ -38,6 +41,10 @@ def snakemake(
         cores: of this machine; None leaves them to the site's profile.
         extra: further arguments of the engine.
         site: name of a site, or None for this machine.
+        quiet: say nothing but errors.
+
+    Returns:
+        The log with the engine's full text (None of a dry run, which is shown) and the number of jobs.
 
     Raises:
         UserError: not at the top of a project.
@@ -64,9 +71,15 @@ def snakemake(
         engine = [*engine, "--cores", str(cores)]
     # the exact packing of jobs onto cores takes longer than many a job
     command = [*engine, "--scheduler", "greedy", "--rerun-incomplete", "--quiet", "rules", *extra, "--", *targets]
-    code = subprocess.run(command, check=False).returncode
+    if "--dry-run" in extra:
+        code, log, jobs = subprocess.run(command, check=False).returncode, None, 0
+    else:
+        code, log, told = follow(command, quiet=quiet)
+        jobs = told.total
     if code != 0:
-        raise RunError(f"the run failed (exit code {code}); the messages above and the files in logs/ say why")
+        more = f"; the engine's full text: {log}" if log is not None else ""
+        raise RunError(f"the run failed (exit code {code}); the messages above and the files in logs/ say why{more}")
+    return log, jobs
 
 
 def _profile(site: str) -> Path:
@@ -112,10 +125,12 @@ def free_lock(folder: Path, engine: Sequence[str]) -> None:
 )
 @click.option("--site", default=None, help="Where the work is done: a folder of workflow/profiles.")
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be done and why.")
+@click.option("--quiet", "-q", is_flag=True, help="Nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 @click.argument("targets", nargs=-1)
 def run(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str | None, dataset: str | None,
-    cores: int | None, site: str | None, dry_run: bool, targets: tuple[str, ...],
+    cores: int | None, site: str | None, dry_run: bool, quiet: bool, as_json: bool, targets: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run a campaign, a search, or the TARGETS (paths of results)."""
     resolved = chosen_campaign(campaign, config_dir, settings)
@@ -134,4 +149,16 @@ def run(
     if cores is None and site is None:
         cores = os.cpu_count() or 1
     extra = ["--dry-run"] if dry_run else []
-    snakemake(wanted or ["all"], campaign, config_dir, settings, cores, extra, site)
+    started = time.monotonic()
+    log, jobs = snakemake(wanted or ["all"], campaign, config_dir, settings, cores, extra, site, quiet or as_json)
+    seconds = time.monotonic() - started
+    name = resolved.config.campaign
+    page = path("report", campaign=name)
+    if as_json:
+        told = {"campaign": name, "targets": wanted or ["all"], "jobs": jobs, "seconds": round(seconds, 1)}
+        told |= {"log": None if log is None else str(log), "report": None if wanted else page}
+        click.echo(json.dumps(told, indent=1))
+    elif log is not None and not quiet:
+        said = f"{jobs} jobs in {duration(seconds)}" if jobs else "nothing to do: all results are there"
+        where = f"results/{name}" if wanted else page
+        click.echo(f"{said}; {where}; full text of the engine: {log}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -55,9 +56,21 @@ def _books(plan: Planner) -> None:
 @click.command()
 @campaign_options
 @click.option("--books", is_flag=True, help="Events and weights in, out and rejected, by sample and stage.")
-def status(campaign: str | None, config_dir: str, settings: tuple[str, ...], books: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print stages and failures as JSON.")
+def status(campaign: str | None, config_dir: str, settings: tuple[str, ...], books: bool, as_json: bool) -> None:
     """What is done of a campaign, and what failed."""
     plan = Planner(chosen_campaign(campaign, config_dir, settings))
+    if as_json:
+        chunks = [
+            {"manifest": str(f.file.parent.with_suffix(".json")), "chunk": f.chunk, "point": f.point,
+             "error": f"{f.failure.kind}: {f.failure.text}"}
+            for f in failures(plan, Path())
+        ]  # fmt: skip
+        jobs = [{"log": log, "error": error} for log, error in failed_jobs(plan, Path())]
+        stages = [asdict(s) for s in stage_states(plan, Path())]
+        told = {"campaign": plan.name, "state": _run_state(), "stages": stages, "failed_chunks": chunks}
+        click.echo(json.dumps(told | {"failed_jobs": jobs}, indent=1))
+        return
     click.echo(f"campaign {plan.name}: {_run_state()}")
     if books:
         _books(plan)

@@ -54,7 +54,7 @@ def toy_error(record: Mapping[str, Any], power: float) -> float | None:
         >>> toy_error({"extra": {"error": 0.04}, "scale": 2.0, "observed": 1.0}, 2.0)
         0.04
     """
-    error, observed = record["extra"].get("error"), record["observed"]
+    error, observed = record.get("extra", {}).get("error"), record["observed"]
     if error is None or not observed:
         return None
     return float(error * record["scale"] / observed / power)

@@ -13,6 +13,7 @@ import yaml
 
 from darkfactory.cli.common import table
 from darkfactory.cli.main import COMMANDS, cli
+from darkfactory.stats.examples import counting_window
 from darkfactory.store.tables import read_csv, write_csv
 from darkfactory.templates.workspace import PointWorkspace
 
@@ -201,17 +202,21 @@ def test_export_of_one_workspace(project: Path, call: Call) -> None:
     folder = project / "results" / "tiny" / "alp_3gamma" / "belle2_445pb" / "workspace"
     folder.mkdir(parents=True)
     points = {
-        "alp/m0p50000": {"spec": {"channels": []}, "status": "ok"},
+        "alp/m0p50000": {"spec": counting_window(3, 2.0, 0.1, signal=1.0), "status": "ok"},
+        "alp/m0p55000": {"spec": {"channels": []}, "status": "ok"},
         "alp/m0p60000": {"spec": None, "status": "no_sensitivity"},
     }
     (folder / "b000.json").write_text(json.dumps({"points": points}))
     (folder / "observed.json").write_text("{}")
     done = call("export", "pyhf", "-s", "alp_3gamma", "-p", "m0p50000")
-    assert json.loads(done.out) == {"channels": []}
+    assert json.loads(done.out) == points["alp/m0p50000"]["spec"]
+    # pyhf's schema is asked before anything is printed
+    wrong = call("export", "pyhf", "-s", "alp_3gamma", "-p", "m0p55000")
+    assert (wrong.code, "no workspace of pyhf's schema" in wrong.err) == (1, True)
     empty = call("export", "pyhf", "-s", "alp_3gamma", "-p", "m0p60000")
     assert (empty.code, "its status is no_sensitivity" in empty.err) == (2, True)
     missing = call("export", "pyhf", "-s", "alp_3gamma", "-p", "m0p70000")
-    assert (missing.code, "there are ['m0p50000', 'm0p60000']" in missing.err) == (2, True)
+    assert (missing.code, "there are ['m0p50000', 'm0p55000', 'm0p60000']" in missing.err) == (2, True)
 
 
 def test_export_of_backgrounds_and_patch_sets(project: Path, call: Call) -> None:
@@ -236,7 +241,7 @@ def test_export_of_backgrounds_and_patch_sets(project: Path, call: Call) -> None
         )  # fmt: skip
         (folder / f"{block}.json").write_text(json.dumps({"points": {f"alp/{mass}": point.to_dict()}}))
     done = call("export", "pyhf", "-s", "alp_3gamma", "-o", "archive")
-    assert "2 signal patches on 1 backgrounds, verified by pyhf" in done.out
+    assert "2 signal patches on 1 backgrounds, digests and schemas verified by pyhf" in done.out
     patches = pyhf.PatchSet(json.loads(Path("archive/patchset.json").read_text()))
     complete = patches.apply(pyhf.Workspace(json.loads(Path("archive/background.json").read_text())), "alp_m0p60000")
     assert complete.channels == ["c"]
