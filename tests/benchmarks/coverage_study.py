@@ -46,7 +46,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     passes = int(sys.argv[2]) if len(sys.argv) > 2 else 8
     entries = [("counting", b, s) for b in ERRORS for s in SIGNALS]
-    entries += [("bump", b, s) for b in SHAPES for s in SIGNALS]
+    # by toys last: an entry takes as long as all others together
+    entries += [("bump", b, s) for b in sorted(SHAPES, reverse=True) for s in SIGNALS]
     known: dict[tuple[str, float, float], list[dict[str, Any]]] = {}
     for part in range(passes):
         for shape, background, signal in entries:

@@ -31,13 +31,13 @@ def test_workspaces_that_once_went_wrong() -> None:
 
 
 def test_a_survey_is_resumed(tmp_path: Path) -> None:
-    made = resumed(tmp_path, 0, ("numpy",), size=4, step=2)
-    assert sorted(p.name[:5] for p in tmp_path.iterdir()) == ["00000", "00002"]
+    made = resumed(tmp_path, 1, ("numpy",), size=4, step=2, stock_every=50)
+    assert sorted(p.name[:5] for p in tmp_path.iterdir()) == ["00004", "00006"]
     for path in tmp_path.iterdir():
         stored = json.loads(path.read_text())
         stored["status"] = {"ok": 7}
         path.write_text(json.dumps(stored))
-    assert resumed(tmp_path, 0, ("numpy",), size=4, step=2).status == {"ok": 14}
+    assert resumed(tmp_path, 1, ("numpy",), size=4, step=2, stock_every=50).status == {"ok": 14}
     assert made.status.total() == 4
     assert made.closure < 1e-6
 
