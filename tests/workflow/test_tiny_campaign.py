@@ -73,9 +73,13 @@ def quiet(folder: Path, *arguments: str) -> str:
 
 
 def test_the_report_shows_every_search(campaign: Path) -> None:
-    page = (campaign / path("report", campaign="tiny")).read_text()
+    page = campaign / path("report", campaign="tiny")
     for w in (ALP, ZPRIME):
-        assert f"{w['search']} / {w['dataset']}" in page
+        assert f'href="{w["search"]}.html#{w["search"]}-{w["dataset"]}"' in page.read_text()
+        own = (page.parent / f"{w['search']}.html").read_text()
+        assert f"{w['search']} / {w['dataset']}" in own
+        # a plot of its limits
+        assert f'"id":"limits-{w["search"]}-{w["dataset"]}-' in own
     manifest = read_json(campaign / path("manifest", campaign="tiny"))
     names = {n for n in manifest["results"] if n.endswith("limits.csv")}
     assert names == {f"{w['search']}/{w['dataset']}/limits.csv" for w in (ALP, ZPRIME)}

@@ -11,7 +11,7 @@ from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.search import SearchConfig
-from darkfactory.core.digest import code_digest
+from darkfactory.core.digest import code_digest, digest_value
 from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.assumptions import tagged
 from darkfactory.pipeline.blinding import chain_path, common_data, data_spec
@@ -21,6 +21,7 @@ from darkfactory.pipeline.joint_plan import joint_fits, member_signals
 from darkfactory.pipeline.layout import path
 from darkfactory.pipeline.plan_samples import SamplePlanner, Wildcards
 from darkfactory.pipeline.unblind import blindings
+from darkfactory.report.page import page_look
 
 __all__ = ["Planner", "stage_code"]
 
@@ -360,6 +361,8 @@ class Planner(SamplePlanner):
             "measurements": [report_entry(self.campaign.searches[key]) for key in self.campaign.measured],
             "controls": [control_entry(self.campaign, *key) for key in self.campaign.controlled],
             "combinations": {n: c.title for n, c in self.campaign.combinations.items()},
+            # no module of the stage: its code's digest does not know them
+            "look": digest_value(page_look()),
             "scenarios": {n: f.model_dump(mode="json") for n, f in self.campaign.scenarios.items()},
             "references": config.references,
             "assumed": {name: rows for name, rows in assumed.items() if rows},

@@ -11,7 +11,7 @@ from typing import Any
 
 from darkfactory.report.plots import Plot
 
-__all__ = ["FigureEntry", "Link", "Section", "render_page"]
+__all__ = ["FigureEntry", "Link", "Section", "page_look", "render_page"]
 
 # longer tables are folded
 _FOLDED = 25
@@ -114,6 +114,18 @@ def _section(section: Section) -> str:
     )
 
 
+def page_look() -> tuple[str, str]:
+    """Style and script of all pages.
+
+    Example:
+        >>> [text.count("</") for text in page_look()]
+        [0, 0]
+    """
+    folder = resources.files("darkfactory.report")
+    css, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "plots.js"))
+    return css, script
+
+
 def render_page(title: str, lead: str, sections: Sequence[Section], pages: Sequence[Link] = ()) -> str:
     """The whole page, with its style and script inside.
 
@@ -127,8 +139,7 @@ def render_page(title: str, lead: str, sections: Sequence[Section], pages: Seque
         >>> "<h1>laptop</h1>" in render_page("laptop", "", [Section("a", "A & B")])
         True
     """
-    folder = resources.files("darkfactory.report")
-    css, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "plots.js"))
+    css, script = page_look()
     others = "".join(f'<a href="{html.escape(p.target)}">{html.escape(p.text)}</a>' for p in pages)
     links = "".join(f'<a href="#{html.escape(s.anchor)}">{html.escape(s.title)}</a>' for s in sections)
     body = "".join(_section(s) for s in sections)
