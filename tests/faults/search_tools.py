@@ -21,11 +21,10 @@ STAGES = (
 )  # fmt: skip
 SMALL: Mapping[str, Any] = {
     "seed": 7,
-    "searches": {W["search"]: [W["dataset"]]},
     "combinations": [],
     "trigger_rates": {},
-    "events": {"signal": 400, "background": 1500, "samples": {}},
-    "execution": {"chunk": 200, "block": 3},
+    "events": {"signal": 300, "background": 800, "samples": {}},
+    "execution": {"chunk": 150, "block": 3},
     "overrides": {W["search"]: {"backgrounds": ["belle2_gamma_gamma_gamma", "belle2_pi0_gamma"]}},
 }
 
@@ -57,10 +56,23 @@ def _outputs(plan: Planner, job: Job) -> dict[str, str]:
     return {job.stage if job.stage in ("workspace", "limits") else "manifest": job.output}
 
 
+def _needed(plan: Planner) -> list[Job]:
+    """What the limits of the search wait for; the campaign has other searches."""
+    every = {job.output: job for job in jobs_of(plan)}
+    todo = [j for j in every.values() if j.stage == "limits" and dict(W).items() <= dict(j.wildcards).items()]
+    found: dict[str, Job] = {}
+    while todo:
+        job = todo.pop()
+        if job.output not in found:
+            found[job.output] = job
+            todo += [every[w] for w in job.waits if w in every]
+    return [job for output, job in every.items() if output in found]
+
+
 def run_search(folder: Path, backend: Any) -> None:
     """Every job up to the limits that is not done, in the order of the stages."""
     plan = Planner(load_campaign("tiny", config_dir=ROOT / "config", overrides=[dict(SMALL)]))
-    jobs = [j for j in jobs_of(plan) if j.stage in STAGES]
+    jobs = _needed(plan)
     for stage in STAGES:
         for job in (j for j in jobs if j.stage == stage):
             outputs = {k: str(folder / p) for k, p in _outputs(plan, job).items()}
