@@ -25,7 +25,7 @@ SMALL: Mapping[str, Any] = {
     "trigger_rates": {},
     "events": {"signal": 300, "background": 800, "samples": {}},
     "execution": {"chunk": 150, "block": 3},
-    "overrides": {W["search"]: {"backgrounds": ["belle2_gamma_gamma_gamma", "belle2_pi0_gamma"]}},
+    "overrides": {W["search"]: {"backgrounds": ["belle2_pi0_gamma"]}},
 }
 
 
