@@ -31,7 +31,9 @@ from darkfactory.stats.histfactory import compile_workspace
 __all__ = ["COLUMNS", "Channel", "by_mass", "channels_of", "combine_mass", "strength_at"]
 
 Array = NDArray[np.float64]
-_HALVINGS = 6
+_HALVINGS = 5
+# signals of this share of all limits exclude nothing: no pseudo-counts are thrown
+_NEGLIGIBLE = 0.02
 COLUMNS = (
     "model", "coupling", "input", "point", "mass_gev", "quantity", "unit", "lower", "upper", "cl", "method", "status",
     "channels", "data",
@@ -134,13 +136,17 @@ def _cls_at(
     seed: Sequence[Any],
 ) -> tuple[CombinedCls | None, dict[str, Any] | None]:
     """CLs of all channels together at one coupling and their workspace, None where no channel has a signal."""
-    parts = []
+    parts, reach = [], 0.0
     for c in channels:
         at, strength = strength_at(c, coupling)
         if strength > 0:
-            parts.append(WorkspacePart(c.name, c.records[at][0]["spec"], strength, c.tags))
+            record, limit = c.records[at]
+            reach += strength * float(record["scale"]) / limit
+            parts.append(WorkspacePart(c.name, record["spec"], strength, c.tags))
     if not parts:
         return None, None
+    if reach < _NEGLIGIBLE:
+        return CombinedCls(1.0, (1.0, 1.0, 1.0, 1.0, 1.0)), None
     workspace = combine_workspaces(parts, correlated)
     rng = generator(*seed)
     rates = count_rates(compile_workspace(workspace)[1], rng)
@@ -223,7 +229,9 @@ def combine_mass(request: Mapping[str, Any], point: str, entries: Sequence[Mappi
                     status = "no_sensitivity"
                     rows.append(common | {"quantity": quantity, "lower": None, "upper": None, "status": status})
             for found, workspace in scan:
-                if name == "combined" and found is not None and (best is None or _expected(found) < best[0]):
+                if name != "combined" or found is None or workspace is None:
+                    continue
+                if best is None or _expected(found) < best[0]:
                     best = _expected(found), workspace
     return {"rows": rows, "workspace": None if best is None else best[1], "records": []}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from darkfactory.report.style import COLOURS, DATA_LABELS, figure
 
@@ -77,7 +78,7 @@ def region_figure(
         title: text.
         data: kind of data.
     """
-    fig, ax = figure(7.2, 4.8)
+    fig, ax = figure(7.2, 5.4)
     families = {"combined": combined, **inputs}
     places = np.linspace(-0.022, 0.022, len(families)) if len(families) > 1 else [0.0]
     for i, ((label, rows), shift) in enumerate(zip(families.items(), places, strict=True)):
@@ -100,5 +101,9 @@ def region_figure(
     cl = float(combined[0]["cl"]) if combined else 0.95
     ax.set(yscale="log", xscale="log", xlabel="mass [GeV]", ylabel=f"{ylabel}, excluded at {cl:.0%} CL")
     ax.set_title(f"{title}, {DATA_LABELS.get(data, data)}", loc="left", fontsize=9)
-    ax.legend(fontsize=7, ncols=2)
+    # few masses: numbers as they are read, at round places
+    ax.xaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    fig.legend(fontsize=8, ncols=2, loc="outside lower center")
     return fig
