@@ -94,7 +94,7 @@ def test_a_wrong_file_is_named_with_the_path_inside_it(project: Path, call: Call
     file.write_text(yaml.safe_dump(value))
     done = call("config", "check")
     assert done.code == 2
-    assert "trigger.l1: unknown trigger line 'hiee'; menu belle2_phase2 has" in done.err
+    assert "trigger.l1: unknown trigger line 'hiee'; did you mean 'hie'? menu belle2_phase2 has" in done.err
 
 
 def test_a_failed_run_is_exit_code_1(project: Path, call: Call) -> None:
