@@ -142,7 +142,7 @@ def test_the_detector_sees_only_the_signal_side(frame: BeamFrame) -> None:
 
 
 def test_a_tag_that_the_detector_does_not_have_is_an_error(frame: BeamFrame) -> None:
-    with pytest.raises(ConfigError, match=r"has no tag 'semileptonic'; it has \['hadronic'\]"):
+    with pytest.raises(ConfigError, match=r"has no tag 'semileptonic'; it has \['full_reconstruction', 'hadronic'\]"):
         emulate_tags(pairs(frame, 1), BELLE, SimulateOptions(tag="semileptonic"), np.random.default_rng(1))
 
 
