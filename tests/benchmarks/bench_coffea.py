@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def read_range(path: str, start: int, stop: int) -> int:
 
 def reading(path: str, rows: int) -> Callable[[], float]:
     """Two processes that are up, each with its libraries."""
-    pool = ProcessPoolExecutor(WORKERS)
+    pool = ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn"))
     list(pool.map(read_range, [path] * WORKERS, [0] * WORKERS, [10] * WORKERS))
 
     def once() -> float:
@@ -226,7 +227,7 @@ def main() -> None:
                 counts["coffea"] = answer["counts"]
                 took, counts["ours"] = analysis()
                 times["ours"].append(took)
-        peer.stdin.close()
+        peer.terminate()
         peer.wait()
         assert counts["coffea"] == counts["ours"], "both must count the same"
         size = path.stat().st_size / 1e6

@@ -15,7 +15,7 @@ from darkfactory.pipeline.plan import Planner
 from darkfactory.pipeline.request import Request
 
 ROOT = Path(__file__).parents[2]
-W = {"search": "alp_3gamma", "dataset": "belle2_445pb"}
+W = {"search": "single_photon", "dataset": "belle2_20fb"}
 STAGES = (
     "integrate", "generate", "simulate", "skim", "trigger", "preselect", "select", "model", "workspace", "limits",
 )  # fmt: skip
@@ -25,7 +25,7 @@ SMALL: Mapping[str, Any] = {
     "trigger_rates": {},
     "events": {"signal": 300, "background": 800, "samples": {}},
     "execution": {"chunk": 150, "block": 3},
-    "overrides": {W["search"]: {"backgrounds": ["belle2_pi0_gamma"]}},
+    "overrides": {W["search"]: {"backgrounds": ["belle2_gamma_gamma_lost", "belle2_cosmics", "belle2_beam_showers"]}},
 }
 
 
