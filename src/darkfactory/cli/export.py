@@ -31,6 +31,10 @@ Examples:
   pyhf patchset apply archive/background.json archive/patchset.json --name alp_m0p50000 | pyhf cls
 """
 
+_EVENTS = """\b
+Examples:
+  darkfactory export events -s alp_3gamma -o candidates.root
+"""
 _HEPDATA = """\b
 Examples:
   darkfactory export hepdata -s alp_3gamma
@@ -96,7 +100,7 @@ def pyhf(
     )
 
 
-@export.command(epilog=_HEPDATA)
+@export.command(epilog=_EVENTS)
 @campaign_options
 @click.option("--search", "-s", required=True, help="Search.")
 @click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
@@ -134,7 +138,7 @@ def events(
         click.echo(f"{output}: {tree}: {n} rows")
 
 
-@export.command()
+@export.command(epilog=_HEPDATA)
 @campaign_options
 @click.option("--search", "-s", required=True, help="Search.")
 @click.option("--dataset", "-d", default=None, help="Only this dataset; by default all of the campaign.")
