@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from darkfactory.config.load import deep_merge, read_yaml
 from darkfactory.config.selection import Multivariate, SelectionConfig
+from darkfactory.physics.constants import M_E, M_MU
 from darkfactory.select.cuts import compile_selection
 from darkfactory.select.multivariate import check_multivariate
 
@@ -27,3 +28,12 @@ def test_sections_compile():
                 needed = check_multivariate(TypeAdapter(Multivariate).validate_python(network), selection.candidate)
                 # what a network needs must be among the columns that are kept
                 assert set(needed) <= {o.name for o, _ in plan.observables}
+
+
+def test_masses_of_visible_dark_photons_are_above_the_thresholds():
+    search = read_yaml(SEARCHES / "visible_dark_photon.yaml")
+    for name, threshold in (("ee", 2 * M_E), ("mumu", 2 * M_MU)):
+        for grid in search["hypotheses"][name]["grids"].values():
+            axis = grid[0]["axes"]["mass"]
+            lowest = min([*axis.get("values", []), *(s[0] for s in axis.get("segments", []))])
+            assert lowest > threshold
