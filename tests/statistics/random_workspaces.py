@@ -290,6 +290,8 @@ def survey(
                 found.certificate[reason] += 1
         if certificates and seed % stock_every == 0 and first.status[0][0] == "ok":
             same, deviation = compare_limit(spec, claims[0])
+            # flagged windows are looked at by stock pyhf before anything is written
+            same += ", flagged" if same == "lower minimum" and bool(_poor(batch, first.base)[0]) else ""
             found.limits[same] += 1
             if same == "equal":
                 found.largest = max(found.largest, deviation)

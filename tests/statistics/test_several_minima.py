@@ -150,6 +150,7 @@ def test_a_stock_minimum_behind_zero_is_no_evidence() -> None:
     class Fits:
         def __init__(self, pars: np.ndarray) -> None:
             self.asimov_pars = self.free_fit_to_data = self.fixed_poi_fit_to_data = pars
+            self.fixed_poi_fit_to_asimov = pars
 
     behind[window.model.config.poi_index] = start[window.model.config.poi_index] = 0.0
     observed = window.model.main_model.expected_data(behind)

@@ -303,19 +303,21 @@ def _check_stock(spec: Mapping[str, Any], claims: Sequence[Claim], config: Certi
 
 
 def _stock_is_better(window: PyhfWindow, stock: Any, ours: Any) -> bool:
-    """Whether a stock fit to the data found a lower minimum than ours, other than where bins expect less than nothing.
+    """Whether a stock fit to the data or to our Asimov set found a lower minimum than ours.
 
-    An empty bin has no wall at zero: a shape extrapolated beyond it gains without end and describes nothing.
+    Minima where bins expect less than nothing do not count. An empty bin has no wall at zero: a shape extrapolated
+    beyond it gains without end and describes nothing.
     """
 
-    def value(pars: Any) -> float:
+    def value(pars: Any, data: Any) -> float:
         point = np.asarray(pars)
         if float(np.min(window.model.main_model.expected_data(point))) < _BELOW_ZERO:
             return math.inf
-        return float(pyhf.infer.mle.twice_nll(point, window.data, window.model)[0])
+        return float(pyhf.infer.mle.twice_nll(point, data, window.model)[0])
 
-    names = ("asimov_pars", "free_fit_to_data", "fixed_poi_fit_to_data")
-    return any(value(getattr(stock, name)) < value(getattr(ours, name)) - 1e-7 for name in names)
+    sets = dict.fromkeys(("asimov_pars", "free_fit_to_data", "fixed_poi_fit_to_data"), window.data)
+    sets["fixed_poi_fit_to_asimov"] = np.asarray(window.model.expected_data(np.asarray(ours.asimov_pars)))
+    return any(value(getattr(stock, n), data) < value(getattr(ours, n), data) - 1e-7 for n, data in sets.items())
 
 
 def certify(
