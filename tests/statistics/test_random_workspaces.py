@@ -8,14 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from random_workspaces import random_workspace, resumed, survey
+from random_workspaces import resumed, survey
 
-from darkfactory.config.statistics import CertificateConfig
-from darkfactory.stats.certificate import Claim, certify
-from darkfactory.stats.histfactory import compile_workspace
-from darkfactory.stats.limits import _poor
 from darkfactory.stats.newton import Backend
-from darkfactory.stats.scan import asymptotic_limits
 
 BACKENDS: tuple[Backend, ...] = ("numpy", "numba") if importlib.util.find_spec("numba") else ("numpy",)
 
@@ -45,20 +40,6 @@ def test_a_survey_is_resumed(tmp_path: Path) -> None:
     assert resumed(tmp_path, 1, ("numpy",), size=4, step=2, stock_every=50).status == {"ok": 14}
     assert made.status.total() == 4
     assert made.closure < 1e-6
-
-
-@pytest.mark.skipif(len(BACKENDS) < 2, reason="the other backend finds the other minimum")
-def test_a_lower_minimum_of_the_asimov_set_fails_the_certificate() -> None:
-    """Data far from any description: flagged, so that stock pyhf looks, and it finds a lower conditional minimum."""
-    spec = random_workspace(710)
-    batch = compile_workspace(spec)[1]
-    found = asymptotic_limits(batch, [0.9], backend="numba")
-    assert found.status == (("ok",),)
-    claim = Claim(0.9, float(found.observed[0, 0]), tuple(float(v) for v in found.expected[0, 0]))
-    assert _poor(batch, found.base).all()
-    made = certify(spec, [claim], [], CertificateConfig(), stock_reason="flagged", backend="numba")
-    assert made["stock"]["stock_minimum_lower"]
-    assert not made["passed"]
 
 
 @pytest.mark.long

@@ -158,6 +158,22 @@ def test_a_stock_minimum_behind_zero_is_no_evidence() -> None:
     assert not _stock_is_better(window, Fits(behind), Fits(start))
 
 
+def test_a_lower_stock_minimum_of_the_asimov_set_is_evidence() -> None:
+    window = PyhfWindow(two_minima_window(1.0), 10.0)
+    poi = window.model.config.poi_index
+    good, bad = np.zeros(2), np.zeros(2)
+    good[1 - poi], bad[1 - poi] = -0.49, 0.42
+
+    class Fits:
+        def __init__(self, asimov: np.ndarray) -> None:
+            self.asimov_pars = self.free_fit_to_data = self.fixed_poi_fit_to_data = good
+            self.fixed_poi_fit_to_asimov = asimov
+
+    assert _stock_is_better(window, Fits(good), Fits(bad))
+    assert not _stock_is_better(window, Fits(bad), Fits(good))
+    assert not _stock_is_better(window, Fits(good), Fits(good))
+
+
 def test_which_windows_are_searched() -> None:
     few = template_window(1, events=2000.0, bins=50)
     assert not may_have_several(compile_workspace(few)[1]).any()
