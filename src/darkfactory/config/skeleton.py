@@ -52,7 +52,7 @@ menu, the detector and the beam background.""",
 }
 
 # claims of the published search, which a new one does not have
-_PUBLISHED = re.compile(r"^( +)(reference|reference_csv|projection):")
+_PUBLISHED = re.compile(r"^ {4}(reference|reference_csv|projection):")
 _KEY = re.compile(r"^([a-z_]+):")
 _DATASET = re.compile(r"^  ([A-Za-z0-9_]+):")
 
