@@ -51,7 +51,8 @@ class Channel:
         name: of the channel in workspaces.
         tags: what it shares with others.
         surface: median expected limits by lifetimes.
-        records: lifetimes to workspace record and its expected limit.
+        records: lifetimes to workspace record, its expected limit and what one unit of its signal is worth, both in
+            the unit of the limit: fb, or a branching fraction.
         predict: coupling to rate and lifetimes.
     """
 
@@ -59,7 +60,7 @@ class Channel:
     name: str
     tags: tuple[str, ...]
     surface: LimitSurface
-    records: Mapping[tuple[float, float], tuple[Mapping[str, Any], float]]
+    records: Mapping[tuple[float, float], tuple[Mapping[str, Any], float, float]]
     predict: Callable[[float], Expectation]
 
 
@@ -90,7 +91,7 @@ def channels_of(entries: Sequence[Mapping[str, Any]], mass: float, cl: float) ->
     made = []
     for (search, dataset, hypothesis), family in families.items():
         limits: dict[tuple[float, float], float] = {}
-        records: dict[tuple[float, float], tuple[Mapping[str, Any], float]] = {}
+        records: dict[tuple[float, float], tuple[Mapping[str, Any], float, float]] = {}
         for e in family:
             axes = parse_point(e["point"])
             at = (axes.get("lifetime", 1.0), axes.get("lifetime2", 1.0))
@@ -98,7 +99,7 @@ def channels_of(entries: Sequence[Mapping[str, Any]], mass: float, cl: float) ->
             if found is None or e["record"]["spec"] is None:
                 continue
             limits[at] = float(found["expected"])
-            records[at] = e["record"], limits[at]
+            records[at] = e["record"], limits[at], float(found["scale"])
         if not records:
             continue
         section = validate(InterpretationConfig, family[0]["interpretation"], where="interpretation")
@@ -124,8 +125,8 @@ def strength_at(channel: Channel, coupling: float) -> tuple[tuple[float, float],
     )
     if not np.isfinite(limit) or told.rate <= 0:
         return nearest, 0.0
-    record, own = channel.records[nearest]
-    return nearest, told.rate / limit * own / float(record["scale"])
+    _, own, scale = channel.records[nearest]
+    return nearest, told.rate / limit * own / scale
 
 
 def _cls_at(
@@ -140,8 +141,8 @@ def _cls_at(
     for c in channels:
         at, strength = strength_at(c, coupling)
         if strength > 0:
-            record, limit = c.records[at]
-            reach += strength * float(record["scale"]) / limit
+            record, limit, scale = c.records[at]
+            reach += strength * scale / limit
             parts.append(WorkspacePart(c.name, record["spec"], strength, c.tags))
     if not parts:
         return None, None

@@ -24,6 +24,8 @@ CONFIG = Path(__file__).parents[3] / "config"
 CAMPAIGN = load_campaign("tiny", config_dir=CONFIG)
 LIFETIMES = (0.01, 0.1, 1.0, 10.0, 100.0)
 TOYS = 10000
+# of the sample: workspaces count in fb, limits in branching fractions
+SIGMA_FB = 0.4e6
 
 
 def entries(final: str, scale: float, search: str = "b_to_k_longlived") -> list[dict[str, Any]]:
@@ -43,8 +45,8 @@ def entries(final: str, scale: float, search: str = "b_to_k_longlived") -> list[
         made.append(
             {"search": search, "dataset": "d", "tags": ["belle2"], "model": "dark_higgs", "hypothesis": final,
              "interpretation": of_model(section, "dark_higgs", "lifetimes"),
-             "point": f"m0p50000_t{t:.5f}".replace(".", "p"), "record": {"spec": spec, "scale": own},
-             "sigma_fb": 1.0, "limits": [{"cl": 0.95, "expected": expected}]}
+             "point": f"m0p50000_t{t:.5f}".replace(".", "p"), "record": {"spec": spec, "scale": own * SIGMA_FB},
+             "sigma_fb": SIGMA_FB, "limits": [{"cl": 0.95, "expected": expected, "scale": own}]}
         )  # fmt: skip
     return made
 
@@ -85,9 +87,9 @@ def test_strengths_between_lifetimes_follow_the_interpolated_limit() -> None:
         if not np.isfinite(limit):
             assert strength == 0.0
             continue
-        record, own = channel.records[at]
+        _, own, scale = channel.records[at]
         # in units of the limit of the workspace that counts, the signal is that of the interpolated limit
-        assert strength * float(record["scale"]) / own == pytest.approx(told.rate / limit)
+        assert strength * scale / own == pytest.approx(told.rate / limit)
 
 
 def test_two_channels_exclude_more_than_either() -> None:
