@@ -77,6 +77,20 @@ _WORDS = {
     "to": " \u2192 ",
     "bar": "",
     "pm": "\u00b1",
+    "mp": "\u2213",
+    "beta": "\u03b2",
+    "delta": "\u03b4",
+    "Delta": "\u0394",
+    "eta": "\u03b7",
+    "kappa": "\u03ba",
+    "lambda": "\u03bb",
+    "nu": "\u03bd",
+    "omega": "\u03c9",
+    "phi": "\u03c6",
+    "varphi": "\u03c6",
+    "psi": "\u03c8",
+    "rho": "\u03c1",
+    "mathrm": "",
     "sigma": "\u03c3",
     "mathcal": "",
     "times": "\u00d7",
@@ -92,6 +106,8 @@ def plain(text: str) -> str:
     Example:
         >>> ascii(plain(r"$e^+e^-\to\gamma A'$ [GeV$^{-1}$]"))
         '"e\\u207ae\\u207b \\u2192 \\u03b3A\' [GeV\\u207b\\xb9]"'
+        >>> ascii(plain(r"$e^\pm\mu^\mp$"))
+        "'e\\xb1\\u03bc\\u2213'"
         >>> plain("$\\sin x$, A'(one)")
         "sinx, A'(one)"
     """
