@@ -61,7 +61,8 @@ def peaks(folder: Path, events: int, chunk: int) -> dict[str, dict[str, float]]:
     plan = Planner(load_campaign("tiny", config_dir=ROOT / "config", overrides=[chosen]))
     found: dict[str, dict[str, float]] = {}
     for stage, name, source in CHAIN:
-        spec = getattr(plan, stage)(W | {"period": plan.period(W)})
+        # the chain is that of one sample: no control samples beside it
+        spec = getattr(plan, stage)(W | {"period": plan.period(W)}) | {"corrections": None}
         inputs = {name: str(folder / f"{source}.json")} if name else {}
         request = Request(stage, inputs, {"manifest": str(folder / f"{stage}.json")}, spec, "code")
         module = importlib.import_module(f"darkfactory.pipeline.{stage}")

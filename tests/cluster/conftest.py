@@ -3,14 +3,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "workflow"))
 SCRIPT = str(HERE / "mini-slurm.sh")
 # the jobs of the workflow engine's own executor lose the variable that names it
 LINK = Path("/etc/slurm/slurm.conf")

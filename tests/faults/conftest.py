@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-for place in (HERE, HERE.parent / "workflow", HERE.parent / "unit" / "pipeline"):
-    if str(place) not in sys.path:
-        sys.path.insert(0, str(place))
 
 
 @pytest.fixture

@@ -73,11 +73,11 @@ WRONG = {
     ),
     "unknown trigger line": (
         {"overrides": {"alp_3gamma": {"datasets": {"belle2_445pb": {"trigger": {"l1": ["hie", "hiee"]}}}}}},
-        "trigger.l1: unknown trigger line 'hiee'; menu belle2_phase2 has",
+        "trigger.l1: unknown trigger line 'hiee'; did you mean 'hie'? menu belle2_phase2 has",
     ),
     "missing period": (
         {"overrides": {"alp_3gamma": {"datasets": {"belle2_445pb": {"period": "run9"}}}}},
-        "datasets.belle2_445pb.period: no period 'run9'; there are phase2_2018",
+        "datasets.belle2_445pb.period: no period 'run9'; did you mean 'run1_2019'? there are phase2_2018",
     ),
     "wrong unit": (
         {"overrides": {"alp_3gamma": {"datasets": {"belle2_445pb": {"luminosity": "445 GeV"}}}}},

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "pipeline"))
-
 from unblinding_project import CODE, W, make_project, planner, write_results
 
 from darkfactory.pipeline.unblind import unblind

@@ -167,7 +167,7 @@ class SearchFile(StrictModel):
                 f"kind {self.kind}: every dataset of kind `control` has the section `control`, others none"
             )
         if bool(self.hypotheses) == (self.kind == "control"):
-            raise ValueError(f"kind {self.kind}: control samples have no hypotheses, all others at least one")
+            raise ValueError(f"kind {self.kind}: hypotheses: control samples have none, all others at least 1")
         if (self.kind == "measurement") != bool(self.measurement):
             raise ValueError(f"kind {self.kind}: kind `measurement` has the section `measurement`, others have not")
         return self

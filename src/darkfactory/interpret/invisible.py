@@ -48,6 +48,8 @@ def invisible_rows(limits: Sequence[Mapping[str, Any]], config: InterpretationCo
         limits: rows with hypothesis, point, mass_gev, the limit columns (None where there is none).
         config: the section ``interpretation``.
     """
+    if not config.invisible and not config.mesogenesis:
+        return []
     masses = sorted({float(r["mass_gev"]) for r in limits})
     rows: list[dict[str, Any]] = []
     for name, region in config.invisible.items():

@@ -62,6 +62,7 @@ def fit_energies(
         Photons with the right energies stay as they are:
 
         >>> from darkfactory.config.base import Tagged
+        >>> from darkfactory.physics.constants import M_KPLUS
         >>> fit = BFitConfig(sigma_energy=Tagged(value=0.0045, source="recalled"),
         ...                  sigma_m_bc=Tagged(value=0.0027, source="recalled"), photon={"formula": "0.02"})
         >>> e = 5.29 / 2
