@@ -264,7 +264,7 @@ def test_a_correction_has_one_origin() -> None:
         ({"kind": "search"}, "every dataset of kind `control` has the section `control`, others none"),
         (
             {"hypotheses": {"x": {"sample": "belle2_mumu_zprime", "grids": {"tiny": []}}}},
-            "control samples have no hypotheses",
+            "hypotheses: control samples have none",
         ),
         ({"control": {"data": "belle2_mumu_gama"}}, "did you mean"),
     ],
