@@ -2,8 +2,8 @@
 
 
 def ntuples_of_sample(wildcards):
-    """Files of an external sample."""
-    return NTUPLES[wildcards.sample]
+    """Files of an external sample, of a signal those of a block; remote ones are in the configuration."""
+    return PLAN.ntuples(wildcards.sample, wildcards.block)
 
 
 rule ingest:
@@ -23,6 +23,6 @@ rule ingest:
         spec=spec_of("ingest"),
         code=stage_code("ingest"),
     message:
-        "ingest {wildcards.sample}"
+        "ingest {wildcards.sample} {wildcards.block}"
     script:
         "../workflow/scripts/stage.py"

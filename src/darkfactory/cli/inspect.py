@@ -20,6 +20,7 @@ __all__ = ["inspect"]
 _EXAMPLES = """\b
 Examples:
   darkfactory inspect data.root
+  darkfactory inspect https://host/data.root
   darkfactory inspect ntuples/*.root --search zprime_invisible --tracks mu --clusters gamma
   darkfactory inspect mc.root -s zprime_invisible --simulation --tracks variables:mu0,mu1 --clusters variables:gamma0
   darkfactory inspect data.root -s zprime_invisible --sample my_data
@@ -63,7 +64,7 @@ def inspect(
     config = _sample(resolved, w, sample, {"tracks": tracks, "clusters": clusters, "klm_clusters": klm}, map_name,
                      simulation, found)  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="darkfactory-inspect-") as folder:
-        look = look_at_search(resolved, w, config, found, Path(folder), lambda text: click.echo(text, err=True))
+        look = look_at_search(resolved, w, config, Path(folder), lambda text: click.echo(text, err=True))
     click.echo(f"{look.events} events in {len(found)} files")
     for name, flow in {
         **{f"skim {n}": f for n, f in look.skims.items()},
@@ -120,5 +121,8 @@ def _sample(
     else:
         known = sorted(k for k, v in catalogue.items() if isinstance(v, dict) and "external" in v)
         raise UserError(f"--sample {sample!r} is no external sample of samples.yaml; there are {known or 'none'}")
-    entry["external"] = {**entry["external"], "files": files}
+    external = {k: v for k, v in entry["external"].items() if k != "points"}
+    if "points" in entry["external"] and not {"cross_section", "luminosity"} & set(external):
+        external["luminosity"] = "1 /fb"
+    entry["external"] = {**external, "files": files}
     return validate(SampleConfig, entry, where="inspected")

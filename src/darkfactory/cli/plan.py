@@ -11,6 +11,7 @@ import click
 from darkfactory.cli.common import campaign_options, chosen_campaign, table
 from darkfactory.cli.run import snakemake
 from darkfactory.config.costs import CostsConfig, load_costs
+from darkfactory.config.resolve import Campaign
 from darkfactory.execute.simulate import Conditions, SimulatedJob, forecast, longest_chain
 from darkfactory.pipeline.jobs import CHUNKED, Job, jobs_of
 from darkfactory.pipeline.plan import Planner
@@ -34,13 +35,24 @@ class Load:
     bytes: float = 0.0
 
 
+def _events(campaign: Campaign, sample: str, block: str, points: int) -> int:
+    """Events of some points of a block (1: of one); of ntuples, as many as were generated at most."""
+    external = campaign.samples[sample].external
+    if external is None:
+        return points * campaign.events(sample)
+    if external.points:
+        inside = set(campaign.block_points(sample, block))
+        numbers = [p.n_generated or 0 for p in external.points if p.name in inside]
+        return sum(numbers) * points // max(1, len(inside))
+    return external.n_generated or 0
+
+
 def _sample_load(plan: Planner, job: Job, costs: CostsConfig) -> Load:
     campaign, w = plan.campaign, job.wildcards
     sample = campaign.samples[w["sample"]]
     points = len(campaign.block_points(w["sample"], w["block"]))
-    # how many events ntuples hold is known when they are read: n_generated is the most
-    external = sample.external
-    events = float(points * campaign.events(w["sample"]) if external is None else external.n_generated or 0)
+    # how many events ntuples hold is known when they are read
+    events = float(_events(campaign, w["sample"], w["block"], points))
     if job.stage == "integrate":
         events = 0.0
     if job.stage in ("trigger", "preselect", "select"):
@@ -98,9 +110,8 @@ def simulated(plan: Planner, costs: CostsConfig) -> list[SimulatedJob]:
     for job, load in zip(jobs, _costed(plan, jobs, costs), strict=True):
         tasks = 1
         if job.stage in CHUNKED and job.stage != "integrate":
-            external = plan.campaign.samples[job.wildcards["sample"]].external
-            events = plan.campaign.events(job.wildcards["sample"]) if external is None else external.n_generated or 1
-            tasks = load.points * math.ceil(events / chunk)
+            events = _events(plan.campaign, job.wildcards["sample"], job.wildcards["block"], 1)
+            tasks = load.points * math.ceil(max(1, events) / chunk)
         elif job.stage in ("integrate", "limits", "diagnostics", "combine"):
             tasks = max(1, load.points)
         elif job.stage == "scan" and load.events:

@@ -70,6 +70,11 @@ def _check_point(campaign: Campaign, w: dict[str, str], name: str) -> None:
             f"mass {mass:g} GeV is outside the {low:g} to {high:g} GeV of {w['search']}/{w['dataset']}; choose one of "
             "these"
         )
+    for hypothesis, entry in config.hypotheses.items():
+        if campaign.samples[entry.sample].external is not None:
+            made = campaign.points(w["search"], w["dataset"], hypothesis)
+            if name not in made:
+                raise UserError(f"{name}: {entry.sample} has ntuples for the points {', '.join(made)} only")
     grids = [g for h in config.hypotheses.values() for g in h.grids[campaign.config.grid]]
     known = list(dict.fromkeys(tuple(g.axes) for g in grids))
     if set(axes) not in [set(k) for k in known]:

@@ -55,23 +55,28 @@ def _lines(chosen: tuple[str, ...], known: tuple[str, ...], where: str, file: st
 
 def _masses(campaign: Campaign, search: str, dataset: str, sqrts: float, file: str) -> None:
     config = campaign.searches[search, dataset]
-    for hypothesis in config.hypotheses:
+    for hypothesis, entry in config.hypotheses.items():
+        where, source = f"hypotheses.{hypothesis}.grids.{campaign.config.grid}", file
+        if campaign.samples[entry.sample].external is not None:
+            where, source = f"{entry.sample}.external.points", campaign.library.sample_file(entry.sample)
         # the whole grid: a dataset's mass range must not hide a mass that nothing can produce
-        for point in campaign.grid(search, hypothesis):
+        for point in campaign.grid(search, hypothesis, dataset):
             for axis, value in parse_point(point).items():
                 if AXES[axis].unit == "GeV" and not 0 <= value < sqrts:
                     raise ConfigError(
                         f"{axis} {value:g} GeV must be at least 0 and below the centre-of-mass energy of "
                         f"{sqrts:.3f} GeV",
-                        where=f"hypotheses.{hypothesis}.grids.{campaign.config.grid}",
-                        file=file,
+                        where=where,
+                        file=source,
                     )
 
 
 def _axes(campaign: Campaign, search: str, dataset: str, file: str) -> None:
     """Every axis of a grid is set by the sample or reweighted to."""
     for hypothesis, entry in campaign.searches[search, dataset].hypotheses.items():
-        own = sorted(campaign.samples[entry.sample].axes)
+        own = sorted(campaign.samples[entry.sample].point_axes)
+        if campaign.samples[entry.sample].external is not None:
+            continue
         known = {*own, *entry.reweighted}
         used = {a for grid in entry.grids[campaign.config.grid] for a in grid.axes}
         for axis in sorted(used - known):
@@ -264,9 +269,9 @@ def _process(library: Library, name: str, sample: SampleConfig, title: str) -> N
             _known(particle, _particles(model), f"final[{i}]", file)
         allowed = {*model.parameters, *(["width_over_mass"] if entry.wide else [])}
         for axis, parameter in sample.axes.items():
-            _known(parameter, allowed, f"{title}.axes.{axis}", str(library.root / "samples.yaml"))
+            _known(parameter, allowed, f"{title}.axes.{axis}", library.sample_file(title))
         for parameter in sample.parameters:
-            _known(parameter, allowed, f"{title}.parameters", str(library.root / "samples.yaml"))
+            _known(parameter, allowed, f"{title}.parameters", library.sample_file(title))
 
 
 def _particles(model: ModelConfig) -> set[str]:
@@ -306,7 +311,8 @@ def check_campaign(campaign: Campaign) -> list[str]:
 
     for name, sample in campaign.samples.items():
         if sample.external is not None:
-            origin = f"ntuples {', '.join(sample.external.files)}"
+            files = [f for p in (sample.external.points or (sample.external,)) for f in p.files]
+            origin = f"ntuples {', '.join(files)}"
             name_map(library, sample.external.map, where=f"{name}.external.map")
         else:
             origin = f"process {sample.process}"
@@ -323,7 +329,7 @@ def check_campaign(campaign: Campaign) -> list[str]:
                     )
                 values, detector = deep_merge(values, response.detector), f"{detector} with {file}"
             validate(DetectorConfig, values, file=detector)
-        validate(SimulateOptions, sample.simulate, file=str(library.root / "samples.yaml"), where=f"{name}.simulate")
+        validate(SimulateOptions, sample.simulate, file=library.sample_file(name), where=f"{name}.simulate")
         for skim in (s for s in sample.skims if unseen("skims", s)):
             validate(SkimConfig, library.get("skims", skim), file=str(library.path("skims", skim)))
         done.append(f"sample {name}: {origin}, detector {sample.detector}")

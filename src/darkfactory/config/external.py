@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from darkfactory.config.base import CrossSection, Luminosity, StrictModel
+from darkfactory.config.points import AXES, point_name
 
-__all__ = ["CollectionConfig", "CollectionsConfig", "ExternalConfig", "GoodRuns", "Recipe", "Threshold"]
+__all__ = ["CollectionConfig", "CollectionsConfig", "ExternalConfig", "GoodRuns", "PointFiles", "Recipe", "Threshold"]
 
 
 class Threshold(StrictModel):
@@ -95,11 +96,46 @@ class GoodRuns(StrictModel):
         return self
 
 
+class PointFiles(StrictModel):
+    """Simulated signal at one point."""
+
+    axes: dict[str, float] = Field(min_length=1)
+    """The point: ``{mass: 1.0}`` in GeV, further axes as in the grids of searches."""
+    files: tuple[str, ...] = Field(min_length=1)
+    """As the files of a sample."""
+    cross_section: CrossSection | None = None
+    """Of this point, in place of that of the sample."""
+    n_generated: int | None = Field(default=None, gt=0)
+    """Simulated events before any selection; by default the events in the files."""
+
+    @model_validator(mode="after")
+    def _mass(self) -> PointFiles:
+        unknown = sorted(set(self.axes) - set(AXES))
+        if unknown or "mass" not in self.axes:
+            raise ValueError(f"axes {sorted(self.axes)}: needs mass, and may have others of {list(AXES)}")
+        if self.cross_section is not None and self.cross_section <= 0:
+            raise ValueError("cross_section must be above 0")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name of the point.
+
+        Example:
+            >>> PointFiles(axes={"mass": 0.5}, files=("a.root",)).name
+            'm0p50000'
+        """
+        return point_name(self.axes)
+
+
 class ExternalConfig(StrictModel):
     """Events that come as ROOT ntuples in place of a process: data, or somebody's simulation."""
 
-    files: tuple[str, ...] = Field(min_length=1)
-    """Paths, patterns (``ntuples/*.root``) or folders, relative to the folder that the workflow works in."""
+    files: tuple[str, ...] = ()
+    """Paths, patterns (``ntuples/*.root``), folders, relative to the folder that the workflow works in, or URLs of
+    single files (``https://...``; ``root://...`` and others with the package that fsspec reads them with)."""
+    points: tuple[PointFiles, ...] = ()
+    """In place of ``files``, of a signal: files by point. They are the grid of every hypothesis with this sample."""
     map: str = "basf2"
     """Name map: a name in config/ntuples, or the path of a YAML file of that kind."""
     kind: Literal["data", "simulation"]
@@ -118,7 +154,25 @@ class ExternalConfig(StrictModel):
     """How rows become tracks and clusters."""
 
     @model_validator(mode="after")
+    def _files_given(self) -> ExternalConfig:
+        if bool(self.files) == bool(self.points):
+            raise ValueError("give files (data, backgrounds) or points (a signal: files by point), one of them")
+        if self.points and self.kind == "data":
+            raise ValueError("kind: data has files, not points; points are of simulated signals")
+        if self.points and self.n_generated is not None:
+            raise ValueError("n_generated is of each point: give it there")
+        names = [p.name for p in self.points]
+        if len(set(names)) < len(names):
+            raise ValueError(f"points: {sorted({n for n in names if names.count(n) > 1})} twice; give each point once")
+        return self
+
+    @model_validator(mode="after")
     def _normalised(self) -> ExternalConfig:
+        if self.points and self.luminosity is None and self.cross_section is None:
+            lacking = [p.name for p in self.points if p.cross_section is None]
+            if lacking:
+                raise ValueError(f"points {lacking} have no cross_section; give one to each, or to all of them")
+            return self
         if self.kind == "simulation" and (self.cross_section is None) == (self.luminosity is None):
             raise ValueError("kind: simulation needs one of cross_section and luminosity")
         if self.kind == "data" and (self.cross_section is not None or self.n_generated is not None):

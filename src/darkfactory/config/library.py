@@ -22,6 +22,7 @@ class Library:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self._read: dict[Path, dict[str, Any]] = {}
+        self._origin: dict[str, str] = {}
         if not self.root.is_dir():
             raise ConfigError(
                 f"no such folder; run from the project's top level or give --config-dir (here: {Path.cwd()})",
@@ -60,7 +61,14 @@ class Library:
                         f"sample {name!r} is in {origin[name]}, too; rename one of them", file=str(self.root / file)
                     )
                 found[name], origin[name] = entry, file
+        self._origin = origin
         return found
+
+    def sample_file(self, name: str) -> str:
+        """The file that a sample of the catalogue is in, for messages."""
+        if not self._origin:
+            self.samples()
+        return str(self.root / self._origin.get(name, "samples.yaml"))
 
     def get(self, kind: str, name: str, _chain: tuple[str, ...] = ()) -> dict[str, Any]:
         """A file by kind and name, merged over the one it ``extends``.

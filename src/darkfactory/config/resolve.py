@@ -73,12 +73,16 @@ class Campaign:
         key = ("points", search, dataset, hypothesis)
         if key not in self._known:
             low, high = self.searches[search, dataset].data.mass_range
-            inside = [p for p in self.grid(search, hypothesis) if low <= parse_point(p)["mass"] <= high]
+            inside = [p for p in self.grid(search, hypothesis, dataset) if low <= parse_point(p)["mass"] <= high]
             self._known[key] = inside
         return list(self._known[key])
 
-    def grid(self, search: str, hypothesis: str) -> list[str]:
-        """The whole grid of a hypothesis, whatever mass range a dataset has."""
+    def grid(self, search: str, hypothesis: str, dataset: str = "") -> list[str]:
+        """The whole grid of a hypothesis, whatever mass range a dataset has; of own signals, the points they have."""
+        own = self.searches[search, dataset].hypotheses[hypothesis] if dataset else self._hypothesis(search, hypothesis)
+        external = self.samples[own.sample].external
+        if external is not None:
+            return sorted((p.name for p in external.points), key=point_order)
         key = ("grid", search, hypothesis)
         if key not in self._known:
             self._known[key] = expand_grid(self._hypothesis(search, hypothesis).grids[self.config.grid])
@@ -98,10 +102,10 @@ class Campaign:
         key = ("sample", sample)
         if key not in self._known:
             found: set[str] = set()
-            for (search, _), config in self.searches.items():
+            for (search, dataset), config in self.searches.items():
                 for name, hypothesis in config.hypotheses.items():
                     if hypothesis.sample == sample:
-                        found |= {project_point(p, hypothesis.reweighted) for p in self.grid(search, name)}
+                        found |= {project_point(p, hypothesis.reweighted) for p in self.grid(search, name, dataset)}
             self._known[key] = sorted(found, key=point_order)
         return list(self._known[key])
 
@@ -112,7 +116,7 @@ class Campaign:
 
     def block_points(self, sample: str, block: str) -> list[str]:
         """Points of a block; a point's name is the block of that one point."""
-        if not self.samples[sample].axes:
+        if not self.samples[sample].point_axes:
             return ["all"]
         return self.sample_blocks(sample).get(block, [block])
 
@@ -131,7 +135,7 @@ class Campaign:
     def events(self, sample: str) -> int:
         """Events to generate: in all for a background, per point for a signal."""
         numbers = self.config.events
-        default = numbers.signal if self.samples[sample].axes else numbers.background
+        default = numbers.signal if self.samples[sample].point_axes else numbers.background
         return numbers.samples.get(sample, default)
 
 
@@ -271,13 +275,10 @@ def load_campaign(
     _choose(config.external, list(catalogue), "external", where)
     _choose(list(config.overrides), [*library.names("searches"), *library.names("combinations")], "overrides", where)
     used += config.external
-    samples = {
-        s: validate(SampleConfig, catalogue[s], file=str(library.root / "samples.yaml"), where=s)
-        for s in sorted(set(used))
-    }
+    samples = {s: validate(SampleConfig, catalogue[s], file=library.sample_file(s), where=s) for s in sorted(set(used))}
     _choose(list(config.events.samples), list(catalogue), "events.samples", where)
     for s, sample in samples.items():
-        file_name = str(library.root / "samples.yaml")
+        file_name = library.sample_file(s)
         if sample.external is None:
             _choose([sample.process], library.names("processes"), f"{s}.process", file_name)
         _choose([sample.detector], library.names("detectors"), f"{s}.detector", file_name)
@@ -357,10 +358,18 @@ def _check_external(
             raise ConfigError(f"{s!r} is generated, not external; leave it out", where="external", file=where)
     users = [(f"searches/{n}.yaml", "backgrounds", c.backgrounds) for (n, _), c in searches.items()]
     users += [(where, f"trigger_rates.{p}.samples", r.samples) for p, r in config.trigger_rates.items()]
+    users.append((where, "external", config.external))
     for file, path, names in users:
         for s in names:
             external = samples[s].external
-            if external is not None and external.kind == "data":
+            if external is not None and external.points:
+                raise ConfigError(
+                    f"{s!r} is a signal, its files are by point; name it as the sample of a hypothesis "
+                    "(datasets.<name>.hypotheses.<name>.sample)",
+                    where=path,
+                    file=file,
+                )
+            if external is not None and external.kind == "data" and path != "external":
                 raise ConfigError(
                     f"{s!r} is data; only simulation has a cross-section. Name it in the campaign's external",
                     where=path,
@@ -369,12 +378,27 @@ def _check_external(
     for (n, d), c in searches.items():
         _check_recorded(c, samples, f"datasets.{d}", f"searches/{n}.yaml")
         for name, h in c.hypotheses.items():
-            if samples[h.sample].external is not None:
-                raise ConfigError(
-                    f"{h.sample!r} is external; signals are generated point by point, give a sample with a process",
-                    where=f"hypotheses.{name}.sample",
-                    file=f"searches/{n}.yaml",
-                )
+            _check_signal(h, samples[h.sample], f"hypotheses.{name}", f"searches/{n}.yaml")
+
+
+def _check_signal(hypothesis: Hypothesis, sample: SampleConfig, where: str, file: str) -> None:
+    """An own signal has files by point; what is reweighted needs truth, which ntuples have not."""
+    if sample.external is None:
+        return
+    if not sample.external.points:
+        raise ConfigError(
+            f"{hypothesis.sample!r} is external without points; a signal has its files by point: external.points, "
+            "a list of {axes: {mass: 1.0}, files: [...]}",
+            where=f"{where}.sample",
+            file=file,
+        )
+    if hypothesis.reweighted:
+        raise ConfigError(
+            f"{hypothesis.sample!r} is external, and events are reweighted to {list(hypothesis.reweighted)} by their "
+            "true decays, which ntuples do not have; give a sample with a process",
+            where=f"{where}.reweighted",
+            file=file,
+        )
 
 
 def _check_recorded(config: SearchConfig, samples: Mapping[str, SampleConfig], where: str, file: str) -> None:

@@ -47,3 +47,10 @@ class SampleConfig(StrictModel):
         ):
             raise ValueError("external samples have no axes, parameters, simulate or response: nothing is generated")
         return self
+
+    @property
+    def point_axes(self) -> tuple[str, ...]:
+        """Axes of the points of a signal, none of a background."""
+        if self.external is not None:
+            return tuple(dict.fromkeys(a for p in self.external.points for a in p.axes))
+        return tuple(self.axes)

@@ -26,6 +26,7 @@ from darkfactory.records.books import Book
 from darkfactory.store.arrays import write_arrays
 from darkfactory.store.joining import INDEX, INDEX_OPTIONAL, ChunkPlan, Joined, join_rows, plan_chunks
 from darkfactory.store.ntuples import is_simulation, read_ntuple, tree_columns
+from darkfactory.store.remote import is_remote, remote_stamp, stamp_digest
 from darkfactory.store.sources import file_digest
 
 __all__ = ["chunk", "examine", "good_events", "run"]
@@ -103,15 +104,17 @@ def examine(request: Mapping[str, Any], path: str) -> dict[str, Any]:
                     "kind: data; say kind: simulation with a cross-section, or take the file out"
                 )
     plans = plan_chunks(index, spec["chunk"])
-    digest = file_digest(path)
+    digest = stamp_digest(stamp) if is_remote(path) else file_digest(path)
     _check_unchanged(path, stamp)
     runs = _runs(index) if reader.external.kind == "data" else []
     chunks = [asdict(p) for p in plans]
     return {"digest": digest, "stamp": stamp, "chunks": chunks, "filled": reader.filled, "runs": runs}
 
 
-def _stamp(path: str) -> list[int]:
+def _stamp(path: str) -> list[int | str]:
     """What tells that a file was replaced or written to, without reading it."""
+    if is_remote(path):
+        return remote_stamp(path)
     try:
         known = Path(path).stat()
     except FileNotFoundError as error:
@@ -119,7 +122,7 @@ def _stamp(path: str) -> list[int]:
     return [known.st_size, known.st_mtime_ns, known.st_ino]
 
 
-def _check_unchanged(path: str, stamp: Sequence[int]) -> None:
+def _check_unchanged(path: str, stamp: Sequence[int | str]) -> None:
     if _stamp(path) != list(stamp):
         raise InputError(f"{path}: the file was replaced or written to while it was read; run again when it stays")
 
@@ -264,42 +267,41 @@ def _check_repeated(files: list[str], digests: list[str]) -> None:
         seen[digest] = file
 
 
-def run(request: Request, backend: Backend, progress: Progress) -> None:
-    """Read all files of a sample. All are examined before the first chunk is written.
+def _points(request: Request, external: ExternalConfig) -> dict[str, dict[str, Any]]:
+    """Point (``all``: not a signal) to its files, and what normalises them."""
+    signal: dict[str, dict[str, Any]] = dict(request.spec.get("signal", {}))
+    if signal:
+        return signal
+    files = [*(str(p) for p in request.input_list("ntuples")), *request.spec.get("remote", ())]
+    return {"all": {"files": files, "cross_section": external.cross_section, "n_generated": external.n_generated}}
 
-    Raises:
-        InputError: a file is missing or damaged, a tree or column is missing, nothing to read, more events than
-            were generated.
-    """
-    spec = request.spec
-    external = validate(ExternalConfig, spec["external"], where="external")
-    files = [str(p) for p in request.input_list("ntuples")]
-    tasks = [("darkfactory.pipeline.ingest:examine", (request.to_dict(), f)) for f in files]
-    found = backend.map(tasks, lambda n: progress(f"ingest {spec['sample']}: file {n} of {len(files)}"))
-    _check_repeated(files, [f["digest"] for f in found])
-    _check_overlap(files, found, spec)
-    total = sum(c["events"] for f in found for c in f["chunks"])
+
+def _items(
+    sample: str, point: str, how: Mapping[str, Any], external: ExternalConfig, found: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Chunks of a point, each with its share of the events that were generated."""
+    what = sample if point == "all" else f"{sample}, {point}"
+    files = how["files"]
+    total = sum(c["events"] for f in files for c in found[f]["chunks"])
     if total == 0:
         raise InputError(f"{', '.join(files)}: no events in {external.collections.trees()}; give files with events")
-    generated = external.n_generated or total
+    generated = how["n_generated"] or total
     if generated < total:
         raise InputError(
-            f"{spec['sample']}: n_generated is {generated}, the files have {total} events; give the number before any "
-            "selection"
+            f"{what}: n_generated is {generated}, the files have {total} events; give the number before any selection"
         )
-    sigma = external.cross_section
-    if external.kind == "simulation" and external.luminosity is not None:
+    sigma = how["cross_section"]
+    if external.kind == "simulation" and sigma is None and external.luminosity is not None:
         sigma = generated / external.luminosity
-    for name in sorted({name for f in found for name in f["filled"]}):
-        progress(f"ingest {spec['sample']}: no column for {name}, its default stands in")
     items: list[dict[str, Any]] = []
     seen = 0
-    for file, one in zip(files, found, strict=True):
+    for file in files:
+        one = found[file]
         for plan in one["chunks"]:
             before, seen = seen, seen + plan["events"]
             items.append(
                 {
-                    "point": "all",
+                    "point": point,
                     "chunk": len(items),
                     "path": file,
                     "path_stamp": one["stamp"],
@@ -310,4 +312,26 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
                     "sigma_fb": sigma,
                 }
             )
+    return items
+
+
+def run(request: Request, backend: Backend, progress: Progress) -> None:
+    """Read all files of a sample. All are examined before the first chunk is written.
+
+    Raises:
+        InputError: a file is missing or damaged, a tree or column is missing, nothing to read, more events than
+            were generated.
+    """
+    spec = request.spec
+    external = validate(ExternalConfig, spec["external"], where="external")
+    points = _points(request, external)
+    files = [f for how in points.values() for f in how["files"]]
+    tasks = [("darkfactory.pipeline.ingest:examine", (request.to_dict(), f)) for f in files]
+    found = backend.map(tasks, lambda n: progress(f"ingest {spec['sample']}: file {n} of {len(files)}"))
+    _check_repeated(files, [f["digest"] for f in found])
+    _check_overlap(files, found, spec)
+    for name in sorted({name for f in found for name in f["filled"]}):
+        progress(f"ingest {spec['sample']}: no column for {name}, its default stands in")
+    known = dict(zip(files, found, strict=True))
+    items = [i for point, how in points.items() for i in _items(spec["sample"], point, how, external, known)]
     run_parts(request, backend, progress, "darkfactory.pipeline.ingest:chunk", items)

@@ -60,7 +60,6 @@ def look_at_search(
     campaign: Campaign,
     w: Mapping[str, str],
     sample: SampleConfig,
-    files: Sequence[str],
     folder: Path,
     progress: Progress,
 ) -> Look:
@@ -69,8 +68,7 @@ def look_at_search(
     Args:
         campaign: with the search.
         w: search and dataset.
-        sample: what the files are; its skims are those of the search's own signal where it has none of its own.
-        files: to read.
+        sample: the files, and what they are.
         folder: for what the stages write.
         progress: told what is done.
 
@@ -80,7 +78,8 @@ def look_at_search(
     planner = Planner(replace(campaign, samples={**campaign.samples, SAMPLE: sample}, _known={}))
     where = {**w, "campaign": planner.name, "sample": SAMPLE, "block": "all"}
     where["period"] = planner.period(where)
-    source: Any = list(files)
+    # remote ones are in the configuration of the stage
+    source: Any = planner.ntuples(SAMPLE)
     for name, stage, wanted in _STAGES:
         output = folder / f"{name}.json"
         spec = getattr(planner, name)(where)

@@ -14,6 +14,7 @@ from darkfactory.config.resolve import Campaign
 from darkfactory.core.errors import ConfigError
 from darkfactory.pipeline.layout import path
 from darkfactory.pipeline.request import MAX_FAILED
+from darkfactory.store.remote import is_remote
 from darkfactory.store.sources import list_files
 
 __all__ = ["SamplePlanner", "Wildcards"]
@@ -101,16 +102,55 @@ class SamplePlanner:
         library = self.campaign.library
         names = name_map(library, external.map, where=f"{w['sample']}.external.map")
         detector = self._get("detectors", self.campaign.samples[w["sample"]].detector)
-        return self._base(w) | {
-            "external": external.model_dump(mode="json"),
-            "map": names.model_dump(mode="json"),
-            "acceptance": detector["acceptance"],
-            "chunk": self.campaign.config.execution.chunk,
+        value = external.model_dump(mode="json")
+        signal = self.signal_files(w)
+        if signal:
+            # other points are other jobs: this one goes by its own
+            value["points"] = [p for p, q in zip(value["points"], external.points, strict=True) if q.name in signal]
+        remote = [f for f in list_files(external.files) if is_remote(f)]
+        return (
+            self._base(w)
+            | {
+                "external": value,
+                "map": names.model_dump(mode="json"),
+                "acceptance": detector["acceptance"],
+                "chunk": self.campaign.config.execution.chunk,
+            }
+            | ({"signal": signal} if signal else {})
+            | ({"remote": remote} if remote else {})
+        )
+
+    def signal_files(self, w: Wildcards) -> dict[str, dict[str, Any]]:
+        """Of an own signal, by point of a block (``all``: every point): files, and what normalises them."""
+        external = self._external(w["sample"])
+        if not external.points:
+            return {}
+        known = {p.name: p for p in external.points}
+        wanted = list(known) if w["block"] == "all" else self.campaign.block_points(w["sample"], w["block"])
+        absent = [p for p in wanted if p not in known]
+        if absent:
+            raise ConfigError(
+                f"there are no files for {', '.join(absent)}; own signals have the points they were made at: "
+                f"{', '.join(known)}",
+                where=f"{w['sample']}.external.points",
+            )
+        return {
+            name: {
+                "files": list_files(known[name].files),
+                "cross_section": known[name].cross_section or external.cross_section,
+                "n_generated": known[name].n_generated,
+            }
+            for name in wanted
         }
 
-    def ntuples(self, sample: str) -> list[str]:
-        """Files of an external sample."""
-        return list_files(self._external(sample).files)
+    def ntuples(self, sample: str, block: str = "all") -> list[str]:
+        """Files of an external sample that lie on a disk; of a signal, those of a block, by default of all points.
+
+        Remote ones are named in the configuration of the stage.
+        """
+        points = self.signal_files({"sample": sample, "block": block}).values()
+        found = [f for p in points for f in p["files"]] or list_files(self._external(sample).files)
+        return [f for f in found if not is_remote(f)]
 
     def _external(self, sample: str) -> ExternalConfig:
         external = self.campaign.samples[sample].external

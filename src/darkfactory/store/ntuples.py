@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from darkfactory.core.errors import InputError
 from darkfactory.store.branches import NameMap, match_branches
 from darkfactory.store.grouping import candidates_to_events, event_numbers, split_points
+from darkfactory.store.remote import is_remote, open_remote
 
 __all__ = [
     "NtupleInfo",
@@ -92,9 +93,7 @@ def _trees(file: Any) -> dict[str, str]:
 
 
 @contextmanager
-def _open_file(path: str | Path) -> Iterator[tuple[Any, dict[str, str]]]:
-    """An open file and its objects by name."""
-    path = Path(path)
+def _open_local(path: Path) -> Iterator[Any]:
     _check_header(path)
     try:
         file = uproot.open(path)
@@ -104,6 +103,13 @@ def _open_file(path: str | Path) -> Iterator[tuple[Any, dict[str, str]]]:
             "or recover it in ROOT (TFile::Recover)"
         ) from error
     with file:
+        yield file
+
+
+@contextmanager
+def _open_file(path: str | Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """An open file and its objects by name."""
+    with open_remote(path) if isinstance(path, str) and is_remote(path) else _open_local(Path(path)) as file:
         try:
             found = _trees(file)
         except Exception as error:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkfactory.core.errors import InputError
+from darkfactory.store.remote import is_remote
 
 __all__ = ["file_digest", "list_files"]
 
@@ -17,13 +18,19 @@ def list_files(patterns: Sequence[str]) -> list[str]:
     """Files in the order of the patterns, those of a pattern or a folder sorted, each once.
 
     Args:
-        patterns: paths, patterns with ``*``, ``?``, ``[]`` (``**``: any depth), or folders, whose ``*.root`` count.
+        patterns: paths, patterns with ``*``, ``?``, ``[]`` (``**``: any depth), folders, whose ``*.root`` count, or
+            URLs, each of one file.
 
     Raises:
         InputError: a path that does not exist, a pattern or a folder without files.
     """
     found: dict[str, str] = {}
     for pattern in patterns:
+        if is_remote(pattern):
+            if "*" in pattern:
+                raise InputError(f"{pattern}: a URL is one file, servers list none; give each file (external.files)")
+            found.setdefault(pattern, pattern)
+            continue
         if Path(pattern).is_file():
             matches = [pattern]
         elif Path(pattern).is_dir():

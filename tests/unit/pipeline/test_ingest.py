@@ -349,5 +349,5 @@ def test_where_external_samples_may_be_used(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'mine' is data; only simulation has a cross-section"):
         load_campaign("tiny", config_dir=folder)
     search.write_text(text.replace("sample: belle2_mumu_zprime", "sample: mine"))
-    with pytest.raises(ConfigError, match="'mine' is external; signals are generated point by point"):
+    with pytest.raises(ConfigError, match="'mine' is external without points; a signal has its files by point"):
         load_campaign("tiny", config_dir=folder)
