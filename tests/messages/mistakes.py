@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "FILES", "Mistake", "apply"]
 Change = Callable[[Path], None]
 CHECK = ("config", "check")
 SEARCH = "config/searches/alp_3gamma.yaml"
+RECAST = ("recast", "-s", "alp_3gamma", "-m", "mine.yaml", "--limits")
 ALP = ("alp_3gamma", "belle2_445pb")
 
 
@@ -65,6 +66,16 @@ def _write(file: Path, text: str) -> None:
 def _text(file: str, text: str) -> Change:
     def change(folder: Path) -> None:
         _write(folder / file, text)
+
+    return change
+
+
+def _table(text: str, encoding: str = "utf-8") -> Change:
+    """A table of limits, and a model to read it with."""
+
+    def change(folder: Path) -> None:
+        _write(folder / "mine.yaml", "name: mine\ncoupling: g\nrate_fb: {formula: 2 * mass}\n")
+        (folder / "t.csv").write_bytes(text.encode(encoding))
 
     return change
 
@@ -167,6 +178,16 @@ COMMANDS: tuple[Mistake, ...] = (
             _text("mine.yaml", "name: mine\ncoupling: g\nrate_fb: {formula: 2 * masss}\n")),
     Mistake("recast of an unknown hypothesis", ("recast", "-s", "alp_3gamma", "-m", "mine.yaml"), r"it has \['alp'\]",
             _text("mine.yaml", "name: mine\ncoupling: g\nhypothesis: x\nrate_fb: {formula: 2 * mass}\n")),
+    Mistake("recast of an empty table", (*RECAST, "t.csv"), "t.csv: holds no table", _table("")),
+    Mistake("recast of a table without rows", (*RECAST, "t.csv"), "has no rows", _table("mass_GeV,limit\n")),
+    Mistake("recast of other columns", (*RECAST, "t.csv"), r"needs the columns mass_GeV and limit.*\['m', 'l'\]", _table("m,l\n1,2\n")),
+    Mistake("recast of a negative mass", (*RECAST, "t.csv"), "mass_GeV is -1 in row 1.*0 or more", _table("mass_GeV,limit\n-1,2\n")),
+    Mistake("recast of a negative limit", (*RECAST, "t.csv"), "limit is -2 in row 2.*above 0", _table("mass_GeV,limit\n1,2\n2,-2\n")),
+    Mistake("recast of a word", (*RECAST, "t.csv"), "limit is '2 fb' in row 1.*above 0", _table("mass_GeV,limit\n1,2 fb\n")),
+    Mistake("recast of no limits", (*RECAST, "t.csv"), "no row of the table has a limit", _table("mass_GeV,limit\n1,\n")),
+    Mistake("recast of a table in another encoding", (*RECAST, "t.csv"), "no text in UTF-8", _table("mass_GeV,limit\n1,2 \xb5b\n", "latin-1")),
+    Mistake("recast of a folder", (*RECAST, "config"), "config: cannot be read: Is a directory; give a CSV file", _table("")),
+    Mistake("output into a file", (*RECAST, "t.csv", "-o", "Snakefile/x"), "Snakefile.*: Not a directory; choose", _table("mass_GeV,limit\n1,2\n")),
     Mistake("inspect nothing", ("inspect",), r"Missing argument 'FILES...'"),
     Mistake("inspect no file", ("inspect", "data.root"), "data.root does not exist; give the path of a ROOT file"),
     Mistake("inspect an empty pattern", ("inspect", "ntuples/*.root"), "no file matches; patterns are relative to"),
@@ -177,7 +198,6 @@ COMMANDS: tuple[Mistake, ...] = (
     Mistake("inspect with an unknown map", ("inspect", "text.root", "--map", "basf3"), "'basf3'.*did you mean 'basf2'", TEXT),
     Mistake("inspect with a map of no file", ("inspect", "text.root", "--map", "my.yaml"), "my.yaml: no such file", TEXT),
     Mistake("inspect through an unknown search", ("inspect", "text.root", "-s", "alp_gamma"), "did you mean 'alp_3gamma'", TEXT),
-    Mistake("inspect through a search without trees", ("inspect", "text.root", "-s", "alp_3gamma"), "or the trees: --tracks", TEXT),
     Mistake("new search with a taken name", ("new-search", "alp_3gamma"), "exists and is not overwritten"),
     Mistake("new search with a bad name", ("new-search", "My Search"), "no name of a search.*'my_search'"),
     Mistake("new search like none", ("new-search", "x", "--like", "zprime"), "'zprime' is unknown"),
@@ -277,6 +297,6 @@ FILES: tuple[Mistake, ...] = (
     Mistake("decision without bounds", CHECK, "needs above, below or both",
             _external(collections={"tracks": {"tree": "mu", "columns": {"is_mu": {"column": "id_mu"}}}})),
     Mistake("unknown name map", CHECK, "'basf3'.*did you mean 'basf2'", _external(map="basf3")),
-    Mistake("no files", CHECK, "files: .*at least 1", _external(files=[])),
+    Mistake("no files", CHECK, "give files .*or points", _external(files=[])),
 )  # fmt: skip
 """Configuration files."""

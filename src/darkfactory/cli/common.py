@@ -13,7 +13,7 @@ from darkfactory.config.resolve import Campaign, load_campaign
 from darkfactory.core.errors import UserError
 from darkfactory.core.suggest import did_you_mean
 
-__all__ = ["campaign_options", "chosen_campaign", "default_campaign", "find_dataset", "table"]
+__all__ = ["campaign_options", "chosen_campaign", "default_campaign", "find_dataset", "table", "warn_few_events"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,6 +62,16 @@ def find_dataset(campaign: Campaign, search: str, dataset: str | None) -> dict[s
         hint = did_you_mean(chosen, known) or ";"
         raise UserError(f"{search} has no dataset {chosen!r} in this campaign{hint} it has {known}")
     return {"search": search, "dataset": chosen}
+
+
+def warn_few_events(campaign: Campaign) -> None:
+    """Say on the error stream that limits of the smallest grid are no physics, where they are to be compared."""
+    if campaign.config.grid == "tiny":
+        click.echo(
+            f"note: campaign {campaign.config.campaign} has few simulated events: it is there to try commands, its "
+            "limits scatter by large factors; compare limits of laptop or a campaign with more events",
+            err=True,
+        )
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -75,7 +75,7 @@ def darkcast(
 @click.command(epilog=_REANA)
 @campaign_options
 @click.option("--search", "-s", multiple=True, help="Only this search; may be repeated.")
-@click.option("--cores", default=2, show_default=True, help="Worker processes.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.option("--memory", default="8Gi", show_default=True, help="Memory of the step.")
 @click.option("--image", default="docker.io/library/python:3.11", show_default=True, help="Container image.")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=None, help="File.")

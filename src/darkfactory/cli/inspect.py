@@ -21,6 +21,7 @@ _EXAMPLES = """\b
 Examples:
   darkfactory inspect data.root
   darkfactory inspect https://host/data.root
+  darkfactory inspect ntuples/*.root --search zprime_invisible
   darkfactory inspect ntuples/*.root --search zprime_invisible --tracks mu --clusters gamma
   darkfactory inspect mc.root -s zprime_invisible --simulation --tracks variables:mu0,mu1 --clusters variables:gamma0
   darkfactory inspect data.root -s zprime_invisible --sample my_data
@@ -47,9 +48,10 @@ def inspect(
     """What is in FILES (ROOT ntuples), and with --search how many events pass each of its cuts.
 
     Nothing is written. Without --search, the trees of each file: rows, branches that the name map knows, columns of the
-    map that are missing. For a quick look give one file.
+    map that are missing. For a quick look give one file. With --search, trees of tracks and photons are found by their
+    branches unless they are named.
     """
-    from darkfactory.pipeline.inspect import look_at_search, look_at_trees
+    from darkfactory.pipeline.inspect import find_collections, look_at_search, look_at_trees
     from darkfactory.store.sources import list_files
 
     resolved = chosen_campaign(campaign, config_dir, settings)
@@ -61,8 +63,16 @@ def inspect(
                 _show_tree(info)
         return
     w = find_dataset(resolved, search, dataset)
-    config = _sample(resolved, w, sample, {"tracks": tracks, "clusters": clusters, "klm_clusters": klm}, map_name,
-                     simulation, found)  # fmt: skip
+    named = {"tracks": tracks, "clusters": clusters, "klm_clusters": klm}
+    given = {k: _collection(v) for k, v in named.items() if v is not None}
+    if sample is not None and given:
+        raise UserError("--sample says what the rows are: leave --tracks, --clusters and --klm out, or --sample")
+    if sample is None and not given:
+        given = find_collections(found, name_map(resolved.library, map_name))
+        told = [f"{k}: {':'.join([c['tree'], ','.join(c['prefixes'])] if 'prefixes' in c else [c['tree']])}"
+                for k, c in given.items()]  # fmt: skip
+        click.echo(f"taken as {'; '.join(told)} (--tracks, --clusters and --klm say it otherwise)")
+    config = _sample(resolved, w, sample, given, map_name, simulation, found)
     with tempfile.TemporaryDirectory(prefix="darkfactory-inspect-") as folder:
         look = look_at_search(resolved, w, config, Path(folder), lambda text: click.echo(text, err=True))
     click.echo(f"{look.events} events in {len(found)} files")
@@ -98,15 +108,10 @@ def _collection(text: str) -> dict[str, Any]:
 
 
 def _sample(
-    campaign: Campaign, w: dict[str, str], sample: str | None, trees: dict[str, str | None], map_name: str,
+    campaign: Campaign, w: dict[str, str], sample: str | None, given: dict[str, dict[str, Any]], map_name: str,
     simulation: bool, files: list[str],
 ) -> SampleConfig:  # fmt: skip
     """The files as a sample of the search."""
-    given = {k: _collection(v) for k, v in trees.items() if v is not None}
-    if (sample is None) == (not given):
-        raise UserError(
-            "--search needs either --sample (an entry of samples.yaml) or the trees: --tracks, --clusters, --klm"
-        )
     catalogue = campaign.library.samples()
     signal = campaign.samples[next(iter(campaign.searches[w["search"], w["dataset"]].hypotheses.values())).sample]
     if sample is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -94,6 +95,15 @@ def main() -> None:
     except DarkfactoryError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except BrokenPipeError:
+        # the reader of the output has seen enough, as in `| head`; the interpreter's last flush must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError) as error:
+        if error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}; choose a file or folder that can be used", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table, warn_few_events
 from darkfactory.cli.run import snakemake
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
@@ -84,6 +84,7 @@ def project(
     about = {"dataset": w["dataset"], "discovery": rules.discovery}
     files = draw(rows, couplings, interpretation, folder, chosen, about)
     click.echo(table(_summary(couplings or rows)))
+    warn_few_events(resolved)
     click.echo(f"rule {chosen}: {rules.rules[chosen].note}")
     click.echo(f"{len(files)} files in {folder}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table, warn_few_events
 from darkfactory.cli.run import snakemake
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.resolve import Campaign
@@ -155,3 +155,4 @@ def compare(
     if summary := ratio_summary(found):
         median, within = summary
         click.echo(f"median ratio {median:.3f}; {within:.0%} of {len(found)} points within a factor 2")
+    warn_few_events(resolved)

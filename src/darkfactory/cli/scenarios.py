@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, table
+from darkfactory.cli.common import campaign_options, chosen_campaign, table, warn_few_events
 from darkfactory.cli.run import snakemake
 from darkfactory.config.load import validate
 from darkfactory.config.scenario import ScenarioFile
@@ -31,7 +31,7 @@ _MADE = ("couplings", "efficiency", "model", "limits_csv")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this scenario, and the baseline; may be repeated.")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None, help="Folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("--cores", default=2, show_default=True, help="Worker processes.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.argument("search")
 def scenarios(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], only: tuple[str, ...], output: Path | None,
@@ -71,4 +71,5 @@ def scenarios(
         click.echo(json.dumps(summary, indent=1))
         return
     click.echo(table(summary))
+    warn_few_events(resolved)
     click.echo(f"baseline: {file.baseline}; tables and figures: {folder}")

@@ -17,15 +17,46 @@ __all__ = ["landing_row", "landing_section", "measurement_row"]
 Row = Mapping[str, Any]
 
 
-def _best(rows: Sequence[Row]) -> dict[str, Any]:
-    """Where the first model's expected limit is lowest, at the first confidence level."""
-    good = [r for r in rows if r["status"] == "ok" and r.get("expected") is not None]
-    own = [r for r in good if (r.get("model"), r["cl"]) == (good[0].get("model"), good[0]["cl"])]
+def _named(row: Row, labels: Mapping[str, str]) -> str:
+    """What a limit is on: the symbol of a coupling where the model has one, with its unit and confidence level."""
+    quantity = str(row["quantity"]).removesuffix("_expected").replace("_", " ")
+    named = plain(labels.get(str(row.get("model")), "")) or (f"{quantity} [{row['unit']}]" if row["unit"] else quantity)
+    return f"{named}, {row['cl']:.0%} CL"
+
+
+def _region(rows: Sequence[Row], labels: Mapping[str, str]) -> dict[str, Any] | None:
+    """Of couplings with two edges: the expected excluded interval that begins lowest, at the first level."""
+    expected = [r for r in rows if str(r["quantity"]).endswith("_expected")]
+    own = [r for r in expected if (r.get("model"), r["cl"]) == (expected[0].get("model"), expected[0]["cl"])]
+    excluded = [r for r in own if r.get("lower") is not None]
     if not own:
-        return {"limit on": None, "best expected": None, "at [GeV]": None}
-    best = min(own, key=lambda r: float(r["expected"]))
-    what = f"{best['quantity'].replace('_', ' ')} [{best['unit']}]" if best["unit"] else best["quantity"]
-    return {"limit on": f"{what}, {best['cl']:.0%} CL", "best expected": best["expected"], "at [GeV]": best["mass_gev"]}
+        return None
+    if not excluded:
+        return {"limit on": _named(own[0], labels), "best expected": "nothing excluded", "at [GeV]": None}
+    best = min(excluded, key=lambda r: float(r["lower"]))
+    interval = f"excluded {float(best['lower']):.3g} to {float(best['upper']):.3g}"
+    return {"limit on": _named(best, labels), "best expected": interval, "at [GeV]": best["mass_gev"]}
+
+
+def _best(couplings: Sequence[Row], limits: Sequence[Row], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Where the first model's expected limit is lowest, at the first confidence level.
+
+    Models without one limit have an excluded interval; searches without models limit a rate.
+    """
+    for rows in (couplings, limits):
+        good = [r for r in rows if r["status"] == "ok" and r.get("expected") is not None]
+        own = [r for r in good if (r.get("model"), r["cl"]) == (good[0].get("model"), good[0]["cl"])]
+        if own:
+            best = min(own, key=lambda r: float(r["expected"]))
+            return {
+                "limit on": _named(best, labels),
+                "best expected": best["expected"],
+                "at [GeV]": best["mass_gev"],
+            }
+        region = _region(rows, labels)
+        if region is not None:
+            return region
+    return {"limit on": None, "best expected": None, "at [GeV]": None}
 
 
 def _compared(rows: Sequence[Row], entry: Mapping[str, Any], references: Path) -> dict[str, Any]:
@@ -45,7 +76,7 @@ def landing_row(base: Path, entry: Mapping[str, Any], references: Path) -> dict[
 
     Args:
         base: folder of the dataset's results.
-        entry: ``search``, ``dataset``, ``title``, ``luminosity_fb``, ``reference_csv``.
+        entry: ``search``, ``dataset``, ``title``, ``luminosity_fb``, ``reference_csv``, ``labels`` of models.
         references: folder of published tables.
     """
     limits, scan = read_csv(base / "limits.csv"), read_json(base / "scan.json")
@@ -58,7 +89,7 @@ def landing_row(base: Path, entry: Mapping[str, Any], references: Path) -> dict[
         "luminosity [/fb]": entry["luminosity_fb"],
         "points": scan["points"],
         "limits": f"{good} of {len(limits)} ok",
-        **_best(couplings or limits),
+        **_best(couplings, limits, entry.get("labels", {})),
         **_compared(couplings, entry, references),
         "largest local z": largest.get("z_local"),
         "global p": largest.get("p_global"),
@@ -101,8 +132,11 @@ def landing_section(
     """
     rows = [landing_row(base / e["search"] / e["dataset"], e, references) for e in entries]
     note = (
-        f"Data: {said}. Where a limit is two-sided, see the search's section. Largest excesses are those of the scans."
+        f"Data: {said}. Where a coupling sets a lifetime, intervals are excluded: shown is the one that begins lowest, "
+        "the search's page has the region. Largest excesses are those of the scans."
     )
+    if rows and all(r["expected / published"] is None for r in rows):
+        note += f" Published tables are not at hand: the folder {references} has none of those that searches name."
     tables: dict[str, Sequence[Row]] = {"Searches": rows} if rows else {}
     if measurements:
         tables["Measurements"] = [measurement_row(base / m["search"] / m["dataset"], m) for m in measurements]

@@ -147,7 +147,9 @@ def translate(
             key = (row["hypothesis"], row["point"])
             if row["hypothesis"] != model.hypothesis or key not in rates:
                 continue
-            values = {c: coupling_from_rate(row[c], rates[key], model, float(row["mass_gev"])) for c in columns}
+            # limits on branching fractions are in units of the sample's rate
+            rate = 1.0 if row["quantity"] == "branching_fraction" else rates[key]
+            values = {c: coupling_from_rate(row[c], rate, model, float(row["mass_gev"])) for c in columns}
             about = {"model": name, "coupling": model.coupling, "quantity": model.coupling, "unit": model.unit}
             made.append({**row, **values, **about})
     return made

@@ -17,7 +17,7 @@ from darkfactory.generate.gridpack import adapt
 from darkfactory.pipeline.processes import point_process
 from darkfactory.report.recast import recast_figure
 from darkfactory.report.style import style
-from darkfactory.store.tables import read_csv, write_csv
+from darkfactory.store.tables import check_numbers, read_csv, write_csv
 
 __all__ = ["COLUMNS", "cross_section", "cross_sections", "limits_of_search", "read_limits", "write"]
 
@@ -32,21 +32,26 @@ def read_limits(file: str | Path) -> list[dict[str, Any]]:
     """Rows of a table of limits: ``mass_GeV`` (or ``mass_gev``) and ``limit`` (or ``observed``, ``expected``).
 
     Raises:
-        InputError: a column is missing.
+        InputError: a column is missing, or holds what is no mass or no limit.
     """
-    rows = []
-    for row in read_csv(file):
-        mass = row.get("mass_gev", row.get("mass_GeV"))
-        observed = row.get("observed", row.get("limit"))
-        numbers = [v for v in (mass, observed, row.get("expected")) if v is not None]
-        if mass is None or len(numbers) < 2 or any(isinstance(v, str) for v in numbers):
-            raise InputError(
-                f"{file}: a table of limits needs the columns mass_GeV and limit (in the unit of the rate), optionally "
-                f"expected, ctau_cm, cl; it has {list(row)}"
-            )
-        rows.append({**row, "mass_gev": float(mass), "observed": observed})
-    if not rows:
+    table = read_csv(file)
+    if not table:
         raise InputError(f"{file}: the table of limits has no rows; give one row a mass")
+    mass = next((c for c in ("mass_gev", "mass_GeV") if c in table[0]), None)
+    limits = [c for c in ("observed", "limit", "expected") if c in table[0]]
+    if mass is None or not limits:
+        raise InputError(
+            f"{file}: a table of limits needs the columns mass_GeV and limit (in the unit of the rate), optionally "
+            f"expected, ctau_cm, cl; it has {list(table[0])}"
+        )
+    check_numbers(file, table, mass, limits)
+    rows = [
+        {**row, "mass_gev": float(row[mass]), "observed": row.get("observed", row.get("limit"))}
+        for row in table
+        if any(row[c] is not None for c in limits)
+    ]
+    if not rows:
+        raise InputError(f"{file}: no row of the table has a limit; fill the columns {limits}")
     return rows
 
 

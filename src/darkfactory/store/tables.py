@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from darkfactory.core.errors import InputError
 from darkfactory.core.files import write_text
 
-__all__ = ["read_csv", "read_reference", "write_csv"]
+__all__ = ["check_numbers", "read_csv", "read_reference", "write_csv"]
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
@@ -41,16 +42,25 @@ def _value(text: str) -> Any:
         return text
 
 
+def _text(path: str | Path) -> str:
+    try:
+        # tables saved by spreadsheets begin with a mark of their encoding
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run the stage that makes it first") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text in UTF-8; save the table as CSV in UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; give a CSV file") from error
+
+
 def read_csv(path: str | Path) -> list[dict[str, Any]]:
     """Rows of a CSV file with comment lines (#) left out; numbers as numbers, empty cells as None.
 
     Raises:
-        InputError: no such file, or a row of another length than the header.
+        InputError: no such file, no text, or a row of another length than the header.
     """
-    try:
-        text = Path(path).read_text()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; run the stage that makes it first") from error
+    text = _text(path)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise InputError(f"{path}: holds no table")
@@ -64,6 +74,29 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
             )
         rows.append({name: _value(cell) for name, cell in zip(header, cells, strict=True)})
     return rows
+
+
+def check_numbers(path: str | Path, rows: Sequence[Mapping[str, Any]], mass: str, columns: Sequence[str]) -> None:
+    """Masses are numbers from 0 on, limits numbers above 0 or missing.
+
+    Args:
+        path: of the table, for messages.
+        rows: of the table.
+        mass: name of the column of masses.
+        columns: names of the columns of limits.
+
+    Raises:
+        InputError: the first cell that is something else.
+    """
+    for number, row in enumerate(rows, start=1):
+        for column in (mass, *columns):
+            value = row.get(column)
+            if value is None and column != mass:
+                continue
+            good = isinstance(value, int | float) and math.isfinite(value) and value >= 0
+            if not good or (column != mass and value == 0):
+                asked = "a mass in GeV, 0 or more" if column == mass else "a number above 0, or empty"
+                raise InputError(f"{path}: {column} is {value!r} in row {number} of the table; it must be {asked}")
 
 
 _BY_LIFETIME = re.compile(r"limit_ctau_([0-9.eE+-]+)cm")
@@ -94,8 +127,9 @@ def read_reference(path: str | Path) -> tuple[dict[str, str], list[dict[str, Any
             for r in rows
             if r[name] is not None
         ]
+    check_numbers(path, rows, "mass_GeV", ("limit",))
     notes: dict[str, str] = {}
-    for line in Path(path).read_text().splitlines():
+    for line in _text(path).splitlines():
         if line.startswith("#"):
             key, _, text = line.lstrip("# ").partition(":")
             notes[key.strip()] = text.strip()

@@ -75,6 +75,10 @@ def test_a_scan_is_projected_translated_and_drawn(tmp_path: Path, monkeypatch: p
     assert rows[2]["reach_5p0"] == pytest.approx(5 * 200 / 200 * 0.5, rel=0.02)
     couplings = translate(rows, {("zprime", "m1p00000"): 4.0, ("zprime", "m2p00000"): 1.0}, {"zp": MODEL})
     assert couplings[0]["expected"] == pytest.approx(0.1 * (rows[0]["expected"] / 4.0) ** 0.5)
+    # a branching fraction is in units of the sample's rate already
+    fractions = [{**r, "quantity": "branching_fraction"} for r in rows]
+    one, two = (translate(fractions, {("zprime", "m1p00000"): sigma}, {"zp": MODEL})[0] for sigma in (4.0, 8.0))
+    assert one["expected"] == two["expected"] == pytest.approx(0.1 * rows[0]["expected"] ** 0.5)
     interpretation = InterpretationConfig(models={"zp": MODEL})
     files = draw(rows, couplings, interpretation, tmp_path / "out", "statistics",
                  {"dataset": "belle2_80fb", "discovery": [5.0]})  # fmt: skip

@@ -37,6 +37,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     momenta = muon_pairs(RECOIL, nominal_frame(beams))
     write_tree(tmp_path / "data.root", particle_lists(momenta))
     write_tree(tmp_path / "mc.root", candidate_tree(momenta))
+    lists = particle_lists(momenta)
+    write_tree(tmp_path / "two.root", {"mu": lists["mu"], "kaons": lists["mu"]})
+    write_tree(tmp_path / "bare.root", {"t": {k: v for k, v in lists["mu"].items() if k.startswith("__")}})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -82,6 +85,22 @@ def test_events_through_a_search(
     assert {p for p in project.rglob("*") if "config" not in p.parts} == before
 
 
+@pytest.mark.parametrize(
+    ("file", "more", "told"),
+    [
+        ("data.root", [], "taken as tracks: mu; clusters: gamma "),
+        ("mc.root", ["--simulation"], "taken as tracks: variables:mu0,mu1; clusters: variables:gamma0 "),
+    ],
+)
+def test_trees_are_found_by_their_branches(
+    file: str, more: list[str], told: str, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    code, out, err = call(monkeypatch, capfd, file, *ARGUMENTS, *more)
+    assert code == 0, err
+    assert told in out
+    assert left(out.split("candidates")[1], "all") == N
+
+
 def test_simulation_with_daughters_is_the_same(
     project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +122,12 @@ def test_without_a_search_the_branches_are_listed(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["data.root", *ARGUMENTS], "--search needs either --sample .* or the trees: --tracks"),
+        (
+            ["bare.root", *ARGUMENTS],
+            r"which rows are tracks.*no tree has them: t \(experiment, .*write the ntuple",
+        ),
+        (["two.root", *ARGUMENTS], r"several trees have \{'tracks': \['kaons', 'mu'\]\}\. Say it with --tracks"),
+        (["data.root", *ARGUMENTS, "--tracks", "mu", "--sample", "x"], "leave --tracks, --clusters and --klm out"),
         (["data.root", *ARGUMENTS, "--sample", "belle2_tautau"], "'belle2_tautau' is no external sample"),
         (["data.root", *ARGUMENTS, "--tracks", "muons"], "data.root has no tree 'muons'; trees in it: .'gamma', 'mu'"),
         (["mc.root", *ARGUMENTS, "--tracks", "variables:mu0,mu1"], "is simulation in the name map, the sample says"),

@@ -41,7 +41,7 @@ def test_a_dataset_is_one_row(base: Path) -> None:
     write_csv(base / "published.csv", [{"mass_GeV": 0.5, "limit": 0.02}, {"mass_GeV": 4.0, "limit": 0.02}])
     found = landing_row(base / "zprime_invisible" / "belle2_80fb", ENTRY, base)
     assert found["limits"] == "2 of 3 ok"
-    assert (found["limit on"], found["best expected"], found["at [GeV]"]) == ("g_prime, 90% CL", 0.02, 1.0)
+    assert (found["limit on"], found["best expected"], found["at [GeV]"]) == ("g prime, 90% CL", 0.02, 1.0)
     assert found["expected / published"] == "1.5 (median), 50% within 2"
     assert (found["largest local z"], found["global p"]) == (2.5, 0.3)
 
@@ -54,6 +54,30 @@ def test_without_models_and_tables_the_rate_is_shown(base: Path) -> None:
     assert (found["limit on"], found["best expected"]) == ("cross section [fb], 90% CL", 1.0)
     assert found["expected / published"] is None
     assert found["largest local z"] is None
+
+
+def test_couplings_with_two_edges_have_the_interval_that_begins_lowest(base: Path) -> None:
+    folder = base / "zprime_invisible" / "belle2_80fb"
+    model = {"model": "dark_higgs", "coupling": "sin_theta", "unit": "", "cl": 0.95, "status": "ok"}
+    rows = [
+        {**model, "quantity": "sin_theta", "mass_gev": 0.5, "lower": 1e-6, "upper": 1e-2},
+        {**model, "quantity": "sin_theta_expected", "mass_gev": 1.0, "lower": 2e-5, "upper": 1e-3},
+        {**model, "quantity": "sin_theta_expected", "mass_gev": 2.0, "lower": 1.5e-5, "upper": 4e-4},
+        {**model, "quantity": "sin_theta_expected", "mass_gev": 3.0, "lower": None, "upper": None},
+    ]
+    write_csv(folder / "couplings.csv", rows)
+    entry = {**ENTRY, "labels": {"dark_higgs": "$\\sin\\theta$"}}
+    found = landing_row(folder, entry, base)
+    assert found["limit on"] == "sinθ, 95% CL"
+    assert (found["best expected"], found["at [GeV]"]) == ("excluded 1.5e-05 to 0.0004", 2.0)
+    write_csv(folder / "couplings.csv", [{**r, "lower": None, "upper": None} for r in rows])
+    assert landing_row(folder, entry, base)["best expected"] == "nothing excluded"
+
+
+def test_missing_published_tables_are_told(base: Path) -> None:
+    assert "Published tables are not at hand" in landing_section(base, [ENTRY], base / "no", "x").notes[0]
+    write_csv(base / "published.csv", [{"mass_GeV": 0.5, "limit": 0.02}, {"mass_GeV": 4.0, "limit": 0.02}])
+    assert "not at hand" not in landing_section(base, [ENTRY], base, "x").notes[0]
 
 
 def test_the_table_leads_to_sections_and_numbers(base: Path) -> None:
