@@ -217,6 +217,20 @@ class PhotonLikeConfig(StrictModel):
     """Beam background."""
 
 
+class CracksConfig(StrictModel):
+    """Cracks between crystals that point to the interaction point, at equal distances in azimuth, one of them at 0.
+
+    ``hole_inefficiency`` is then the mean over azimuth. What is not lost everywhere is lost in the cracks.
+    """
+
+    number: Tagged
+    """Cracks in azimuth."""
+    width_mrad: Tagged
+    """Full width of one."""
+    elsewhere: Tagged
+    """Probability that a photon leaves nothing between the cracks; its range belongs to ``photon_loss``."""
+
+
 class EclConfig(StrictModel):
     """Calorimeter: a photon leaves nothing, a degraded cluster or a good one."""
 
@@ -238,6 +252,8 @@ class EclConfig(StrictModel):
     """Probability that a photon leaves something, from the energy threshold alone."""
     hole_inefficiency: Tagged
     """Probability that a photon in the active region leaves nothing: nuisance ``photon_loss`` over its range."""
+    cracks: CracksConfig | None = None
+    """Where photons are lost; without cracks everywhere with the same probability."""
     gap_efficiency: Tagged
     """Probability that a photon in a gap leaves something: nuisance ``photon_gap`` over its range."""
     good_fraction: Tagged

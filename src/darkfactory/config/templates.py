@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from darkfactory.config.base import Luminosity, StrictModel, Tagged
 from darkfactory.config.response import ResponseConfig
@@ -190,6 +190,16 @@ class FactorisedConfig(StrictModel):
     """Relative uncertainty of the product, at least."""
     min_events: float = Field(default=20.0, gt=0)
     """Effective events that a pair of groups needs to tell anything."""
+    ranges: tuple[float, ...] = ()
+    """Where the observable is divided: shares are then taken in each part on its own, drawn to that of all by the
+    weight of one candidate that passes. For cuts that keep more in one part than in another."""
+
+    @field_validator("ranges")
+    @classmethod
+    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(a >= b for a, b in pairwise(value)):
+            raise ValueError(f"{list(value)} do not rise; give values of the observable in rising order")
+        return value
 
 
 class BackgroundSample(StrictModel):

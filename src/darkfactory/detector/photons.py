@@ -8,12 +8,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from darkfactory.config.detector import DetectorConfig, SimulateOptions
+from darkfactory.config.detector import DetectorConfig, EclConfig, SimulateOptions
 from darkfactory.detector.flat import Particles
 from darkfactory.detector.geometry import calorimeter_hit_neutral, ecl_region
 from darkfactory.events.schema import ECL_GAP_BWD, ECL_GAP_FWD
+from darkfactory.physics.kinematics import azimuth_from_planes
 
-__all__ = ["Loss", "PhotonHits", "convert", "detect"]
+__all__ = ["Loss", "PhotonHits", "convert", "detect", "holes"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -94,6 +95,34 @@ def convert(
     return photons.take(~converts), Particles.concatenate(legs), weight
 
 
+def holes(phi: Floats, ecl: EclConfig) -> tuple[Floats, Floats, Floats]:
+    """Probability that photons at azimuths in rad leave nothing in the active region, and the ends of its range.
+
+    With cracks, what the mean over azimuth has beyond the loss elsewhere is in them: (mean - elsewhere) / coverage
+    more than elsewhere.
+
+    Returns:
+        Nominal, upper and lower end.
+    """
+    hole = ecl.hole_inefficiency
+    low, high = hole.range or (hole.value, hole.value)
+    means = (hole.value, high, low)
+    cracks = ecl.cracks
+    if cracks is None:
+        nominal, up, down = (np.full(np.shape(phi), mean) for mean in means)
+        return nominal, up, down
+    width = 1e-3 * cracks.width_mrad.value
+    inside = azimuth_from_planes(phi, cracks.number.value) < width / 2
+    coverage = cracks.number.value * width / (2 * np.pi)
+    least, most = cracks.elsewhere.range or (cracks.elsewhere.value, cracks.elsewhere.value)
+    between = (cracks.elsewhere.value, most, least)
+    nominal, up, down = (
+        np.where(inside, np.clip(floor + (mean - floor) / coverage, floor, 1.0), floor)
+        for mean, floor in zip(means, between, strict=True)
+    )
+    return nominal, up, down
+
+
 def detect(
     photons: Particles,
     n_events: int,
@@ -113,13 +142,14 @@ def detect(
     gap = (region == ECL_GAP_FWD) | (region == ECL_GAP_BWD)
     turn_on = ecl.turn_on(E=photons.e)
 
-    def loss(hole: float, gap_efficiency: float) -> Floats:
+    def loss(hole: Floats, gap_efficiency: float) -> Floats:
         seen = turn_on * np.where(gap, gap_efficiency, 1 - hole)
         return np.where(region == 0, 1.0, 1 - seen)
 
-    hole, gap_eff = ecl.hole_inefficiency, ecl.gap_efficiency
-    hole_range, gap_range = hole.range or (hole.value, hole.value), gap_eff.range or (gap_eff.value,) * 2
-    true = loss(hole.value, gap_eff.value)
+    gap_eff = ecl.gap_efficiency
+    gap_range = gap_eff.range or (gap_eff.value,) * 2
+    hole, hole_up, hole_down = holes(phi, ecl)
+    true = loss(hole, gap_eff.value)
     drawn = true
     if options.force_photon_loss is not None:
         forced = (region > 0) & (photons.e > options.force_above_gev)
@@ -138,9 +168,9 @@ def detect(
 
     return PhotonHits(theta, phi, ~lost, lost & (region > 0)), Loss(
         weight=factor(true, drawn),
-        loss_up=factor(loss(hole_range[1], gap_eff.value), true),
-        loss_down=factor(loss(hole_range[0], gap_eff.value), true),
+        loss_up=factor(loss(hole_up, gap_eff.value), true),
+        loss_down=factor(loss(hole_down, gap_eff.value), true),
         # up means more loss
-        gap_up=factor(loss(hole.value, gap_range[0]), true),
-        gap_down=factor(loss(hole.value, gap_range[1]), true),
+        gap_up=factor(loss(hole, gap_range[0]), true),
+        gap_down=factor(loss(hole, gap_range[1]), true),
     )

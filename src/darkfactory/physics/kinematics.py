@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "azimuth_from_planes",
     "boost",
     "cos_angle",
     "cos_theta",
@@ -87,6 +88,17 @@ def phi(p: Array) -> Array:
         1.570796
     """
     return np.asarray(np.arctan2(p[..., 2], p[..., 1]))
+
+
+def azimuth_from_planes(phi: ArrayLike, number: float) -> Array:
+    """Azimuth in rad to the nearest of a number of half-planes through the z axis at equal distances, one of them at 0.
+
+    Example:
+        >>> azimuth_from_planes([0.0, 0.02, 2 * np.pi / 120 - 0.01], 120).round(6).tolist()
+        [0.0, 0.02, 0.01]
+    """
+    turns = np.asarray(phi, dtype=float) * number / (2 * np.pi)
+    return np.asarray(np.abs(turns - np.rint(turns)) * 2 * np.pi / number)
 
 
 def cos_theta(p: Array) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 from darkfactory.config.selection import ObjectsConfig
 from darkfactory.events.schema import ECL_BARREL, require_fields
 from darkfactory.physics.beams import BeamFrame
+from darkfactory.physics.kinematics import azimuth_from_planes
 from darkfactory.select.candidates import Candidates, Observable
 from darkfactory.select.objects import (
     Array,
@@ -129,6 +130,13 @@ def _uncovered(partner: Array, edge_fwd: float, gap_fwd: float, gap_bwd: float, 
     return np.asarray(np.minimum(distance[:, 0], distance[:, 1]))
 
 
+def _crack(unseen: Array, cracks: float) -> Array:
+    """Azimuth between the missing momentum and the nearest crack of the calorimeter; pi where it has none."""
+    if cracks == 0:
+        return np.full(len(unseen), np.pi)
+    return azimuth_from_planes(np.arctan2(unseen[:, 2], unseen[:, 1]), cracks)
+
+
 def _m2_recoil(cm: Array, sqrts: Array) -> Array:
     return np.asarray(sqrts * sqrts - 2 * sqrts * cm[:, 0])
 
@@ -159,6 +167,9 @@ OBSERVABLES: tuple[Observable, ...] = (
                "went along either beam; negative beyond the ends",
                {"edge_fwd": ("rad", 0.0), "gap_fwd": ("rad", 0.0), "gap_bwd": ("rad", np.pi),
                 "edge_bwd": ("rad", np.pi)}),
+    Observable("crack_distance", "rad", ("unseen",), _crack, (0.0, 0.1),
+               "azimuth between the missing momentum and the nearest crack between crystals that points to the "
+               "interaction point, pi for a calorimeter without such cracks", {"cracks": ("1", 0.0)}),
     Observable("in_barrel", "1", ("region",), lambda r: (r == ECL_BARREL).astype(float), (-0.5, 1.5),
                "cluster in the barrel"),
     Observable("photon_like", "1", ("photon_like",), lambda p: p.astype(float), (-0.5, 1.5),

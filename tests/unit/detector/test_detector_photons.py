@@ -10,6 +10,7 @@ import pytest
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.core.seeds import generator
 from darkfactory.detector.clusters import separation_probability
+from darkfactory.detector.photons import holes
 from darkfactory.detector.simulate import simulate
 
 Shoot = Callable[..., ak.Array]
@@ -179,3 +180,27 @@ def test_muon_system_sees_lost_photons_if_told(quiet: Quiet, shoot: Shoot) -> No
     result = run(events, quiet(material=NO_CONVERSION, klm={"photon_veto": 0.7}))
     lost = result[ak.num(result.clusters) == 0]
     assert float(ak.mean(ak.num(lost.klm_clusters))) == pytest.approx(0.7, abs=0.05)
+
+
+def test_photons_are_lost_in_cracks(quiet: Quiet, shoot: Shoot) -> None:
+    cracks = {
+        "number": {"value": 10, "source": "assumed"},
+        "width_mrad": {"value": 62.83185, "source": "assumed"},  # a tenth of the circle
+        "elsewhere": {"value": 0.001, "source": "assumed", "range": [0.0005, 0.002]},
+    }
+    hole = {"value": 0.004, "source": "assumed", "range": [0.001, 0.02]}
+    detector = quiet(material=NO_CONVERSION, ecl={"hole_inefficiency": hole, "cracks": cracks})
+    phi = np.array([0.0, 0.03, 0.0318, 0.3, 2 * np.pi / 10 + 0.02])
+    nominal, up, down = holes(phi, detector.ecl)
+    # mean over azimuth 0.1 p + 0.9 x 0.001
+    assert nominal == pytest.approx([0.031, 0.031, 0.001, 0.001, 0.031], rel=1e-4)
+    assert up == pytest.approx([0.182, 0.182, 0.002, 0.002, 0.182], rel=1e-4)
+    assert down == pytest.approx([0.0055, 0.0055, 0.0005, 0.0005, 0.0055], rel=1e-4)
+    azimuths = np.random.default_rng(1).uniform(-np.pi, np.pi, 20_000)
+    assert holes(azimuths, detector.ecl)[0].mean() == pytest.approx(0.004, rel=0.1)
+    n = 20_000
+    result = run(shoot(n, 22, 3.0, 90.0, phi=[0.01]), detector, force_photon_loss=0.5)
+    lost = np.asarray(ak.num(result.clusters) == 0)
+    weight = np.asarray(result.weight)
+    assert float((weight * lost).mean()) == pytest.approx(0.031, rel=0.03)
+    assert np.asarray(result.var_photon_loss_up)[lost] == pytest.approx(0.182 / 0.031, rel=1e-4)

@@ -17,13 +17,16 @@ FRAME = beam_frame(7.004, 4.002, 0.0415)
 DEG = np.pi / 180
 
 
-def columns(make_events: Any, events: list[dict[str, Any]], objects: ObjectsConfig | None = None, **parameters: Any):
-    made = make_events(events)
-    klm = [e.get("klm", []) for e in events]
+def with_klm(made: ak.Array, klm: list[list[dict[str, Any]]] | None = None) -> ak.Array:
+    klm = klm or [[]] * len(made)
     counts = [len(row) for row in klm]
     flat = {k: ak.unflatten(np.array([o.get(k, 0) for row in klm for o in row], dtype=KLM_CLUSTER[k]), counts)
             for k in KLM_CLUSTER}  # fmt: skip
-    made = ak.with_field(made, zip_checked(flat, KLM_CLUSTER), "klm_clusters")
+    return ak.with_field(made, zip_checked(flat, KLM_CLUSTER), "klm_clusters")
+
+
+def columns(make_events: Any, events: list[dict[str, Any]], objects: ObjectsConfig | None = None, **parameters: Any):
+    made = with_klm(make_events(events), [e.get("klm", []) for e in events])
     found = find_candidate("single_photon")(made, objects or ObjectsConfig(), FRAME)
 
     def value(name: str) -> np.ndarray:
@@ -102,3 +105,15 @@ def test_the_second_photon_is_found_when_a_third_one_went_along_a_beam(make_even
     _, value = columns(make_events, [{"clusters": [cluster(first)]}], **ends)
     # beyond the end for this direction; the other direction has another second photon
     assert value("uncovered_distance")[0] <= -0.1 + 1e-6
+
+
+def test_crack_distance_is_the_azimuth_to_a_crack(make_events: Any) -> None:
+    pitch = 2 * np.pi / 120
+    # what is missing flies opposite to the photon in azimuth, since beams have no transverse momentum
+    phis = np.array([0.0, 0.010, 17.5 * pitch, -3 * pitch + 0.004])
+    events = [{"clusters": [{"e": 6.0, "theta": 1.2, "phi": phi}]} for phi in phis]
+    frame = beam_frame(9.0271, 3.1, 0.0)
+    found = find_candidate("single_photon")(with_klm(make_events(events)), ObjectsConfig(), frame)
+    crack = find_observable("single_photon", "crack_distance")
+    assert crack(found.basis, {"cracks": 120.0}) == pytest.approx([0.0, 0.010, pitch / 2, 0.004], abs=1e-6)
+    assert crack(found.basis).tolist() == [np.pi] * 4

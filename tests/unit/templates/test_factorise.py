@@ -75,3 +75,36 @@ def test_groups_name_cuts_of_the_region_once() -> None:
         factorise(sample(10), REGION, EDGES, config(a=("w",)), 10)
     with pytest.raises(ConfigError, match="are in two groups"):
         factorise(sample(10), REGION, EDGES, config(a=("x",), b=("x", "y")), 10)
+
+
+def test_shares_by_range_follow_cuts_that_depend_on_the_observable() -> None:
+    def dependent(n: int, seed: int) -> dict[str, np.ndarray]:
+        columns = sample(n, seed)
+        # above 2 every second candidate passes each of two cuts, below one in ten
+        high = columns["m2"] >= 2
+        rng = np.random.default_rng(seed + 50)
+        for name, cut in (("x", 0.2), ("y", 0.1)):
+            columns[name] = np.where(rng.random(n) < np.where(high, 0.5, 0.1), cut / 2, 1.0)
+        return columns
+
+    wanted = dependent(400_000, 9)
+    inside = (wanted["kept"] > 0.5) & (wanted["x"] < 0.2) & (wanted["y"] < 0.1)
+    region = REGION.model_copy(update={"cuts": REGION.cuts[:3]})
+    truth = np.histogram(wanted["m2"][inside], EDGES[0], weights=wanted["weight"][inside])[0] / 400_000
+    groups = {"a": ("x",), "b": ("y",)}
+    plain = FactorisedConfig(groups=groups, uncertainty=Tagged(value=0.1, source="assumed"))
+    ranged = FactorisedConfig(groups=groups, uncertainty=plain.uncertainty, ranges=(2.0,))
+    small = dependent(8000, 3)
+    found = factorise(small, region, EDGES, ranged, 8000)
+    np.testing.assert_allclose(found.histogram.sumw / 8000, truth, rtol=0.25)
+    assert found.ranges["a"] == pytest.approx((0.1, 0.5), rel=0.1)
+    assert found.product == pytest.approx((0.01 + 0.25) / 2, rel=0.15)
+    # cuts that go together only through the observable are no error
+    assert found.error < 0.15
+    once = factorise(small, region, EDGES, plain, 8000)
+    assert once.histogram.sumw[0] / 8000 > 5 * truth[0]
+    assert once.histogram.sumw[3] / 8000 < 0.5 * truth[3]
+    assert once.error > 0.4
+    assert once.ranges == {}
+    with pytest.raises(ValueError, match="do not rise"):
+        FactorisedConfig(groups=groups, uncertainty=plain.uncertainty, ranges=(2.0, 1.0))
