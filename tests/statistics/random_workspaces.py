@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
 import warnings
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyhf
 
 from darkfactory.config.statistics import CertificateConfig
+from darkfactory.stats.base_fits import floating, join_data, unbounded
 from darkfactory.stats.certificate import STOCK_TOLERANCE, Claim, PyhfWindow, certify, poi_high
-from darkfactory.stats.histfactory import compile_workspaces
-from darkfactory.stats.limits import _poor
-from darkfactory.stats.newton import Backend, fastest
+from darkfactory.stats.histfactory import Batch, compile_workspaces
+from darkfactory.stats.minima import undescribed
+from darkfactory.stats.newton import Backend, fastest, fit
 from darkfactory.stats.optimizer import NewtonOptimizer, pyhf_backend
 from darkfactory.stats.scan import ScanResult, asymptotic_limits
 
 LEVELS = (0.90, 0.95)
+RANDOM_STARTS = 20
 LUMI = {"name": "lumi", "auxdata": [1.0], "sigmas": [0.02], "bounds": [[0.5, 1.5]], "inits": [1.0]}
 
 
@@ -98,50 +94,6 @@ def random_workspace(seed: int) -> dict[str, Any]:
         "measurements": [{"name": "m", "config": config}],
         "version": "1.0.0",
     }
-
-
-@dataclass
-class Survey:
-    """What became of a number of workspaces.
-
-    Attributes:
-        status: of the engine, or ``unsupported``.
-        certificate: of those with limits: ``passed`` or the reason why not.
-        pyhf: minima of stock pyhf against ours: ``equal``, ``higher`` (it stopped early), ``lower``, ``failed``;
-            ``lower, below zero`` where stock pyhf's minimum expects negative counts.
-        limits: stock pyhf's CLs at our observed limit, where its fits are not cut short: ``equal``, ``higher minimum``
-            (some fit of its own stopped above ours), ``lower minimum, below zero``, ``lower minimum`` or ``failed``.
-        largest: largest relative difference of CLs among the ``equal`` ones, of which all minima agree.
-        closure: largest relative difference of CLs at all limits by pyhf with our optimiser, among those certified.
-        problems: seeds with what must not be.
-    """
-
-    status: Counter[str] = field(default_factory=Counter)
-    certificate: Counter[str] = field(default_factory=Counter)
-    pyhf: Counter[str] = field(default_factory=Counter)
-    limits: Counter[str] = field(default_factory=Counter)
-    largest: float = 0.0
-    closure: float = 0.0
-    problems: list[tuple[int, str]] = field(default_factory=list)
-
-    def __add__(self, other: Survey) -> Survey:
-        """Both together."""
-        return Survey(
-            self.status + other.status, self.certificate + other.certificate, self.pyhf + other.pyhf,
-            self.limits + other.limits, max(self.largest, other.largest), max(self.closure, other.closure),
-            [*self.problems, *other.problems],
-        )  # fmt: skip
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-like form."""
-        return {k: dict(v) if isinstance(v, Counter) else v for k, v in self.__dict__.items()}
-
-    @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> Survey:
-        """Read the form of :meth:`to_dict`."""
-        counters = {k: Counter(v) for k, v in value.items() if isinstance(v, dict)}
-        problems = [(int(seed), str(text)) for seed, text in value["problems"]]
-        return cls(**{**value, **counters, "problems": problems})
 
 
 def check_numbers(result: ScanResult) -> str:
@@ -227,99 +179,116 @@ def compare_limit(spec: dict[str, Any], claim: Claim) -> tuple[str, float]:
     return verdict, deviation
 
 
-def digest() -> str:
-    """Of everything that a survey's result follows from."""
-    here = Path(__file__)
-    files = [here, *sorted((here.parents[2] / "src" / "darkfactory" / "stats").glob("*.py"))]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
+def lower_minima(m: Batch, result: ScanResult, seed: int, backend: Backend) -> str:
+    """Which of a window's fits random starts find a lower minimum of, nothing for none.
+
+    Looked for are the minima without and with signal and those at each limit, for the data and for the Asimov set.
+    """
+    base, poi, npar = result.base, m.structure.poi, m.init.shape[1]
+    limits = [result.observed_fit[0], result.observed_asimov[0], result.expected_fit[0].reshape(-1, npar)]
+    theta = np.concatenate([base.null.theta, base.free.theta, *limits])
+    asimov = [0, 0, *[0] * len(limits[0]), *[1] * (len(limits[1]) + len(limits[2]))]
+    names = ["null", "free", *["data"] * len(limits[0]), *["Asimov"] * (len(limits[1]) + len(limits[2]))]
+    free = np.repeat(floating(m, False), len(theta), axis=0)
+    free[1, poi] = True
+    options: dict[str, Any] = {"hi": np.repeat(unbounded(m), len(theta), axis=0), "backend": backend}
+    both = join_data([m.observed, base.asimov])
+    first = np.zeros(len(theta), dtype=np.intp)
+    known = fit(m, both, theta, free, windows=first, sets=np.array(asimov), **options)
+    rng = np.random.default_rng([20241, seed])
+    shift = 1.5 * rng.normal(size=(RANDOM_STARTS, *theta.shape))
+    normal = np.array(m.structure.kinds) == "normal"
+    starts = np.where(normal, m.init + shift * m.width, m.init * np.exp(np.log(2.0) * shift))
+    starts[:, :, poi] = theta[:, poi]
+    starts[:, 1, poi] = np.abs(shift[:, 1, poi]) * 3 * float(result.sigma_asimov[0])
+    row = np.tile(np.arange(len(theta)), RANDOM_STARTS)
+    options["hi"] = options["hi"][row]
+    found = fit(
+        m, both, np.where(free[row], starts.reshape(-1, npar), theta[row]), free[row], windows=first[row],
+        sets=np.array(asimov)[row], physical=True, **options,
+    )  # fmt: skip
+    value = np.where(found.converged, found.value, np.inf).reshape(RANDOM_STARTS, -1).min(axis=0)
+    with np.errstate(all="ignore"):
+        lower = known.converged & (value < known.value - 1e-6 * (1 + np.abs(known.value)))
+    return ", ".join(dict.fromkeys(n for n, low in zip(names, lower, strict=True) if low))
 
 
-def resumed(
-    folder: Path, part: int, backends: tuple[Backend, ...], *, size: int = 500, step: int = 50, stock_every: int = 5
-) -> Survey:
-    """The survey of one part of ``size`` workspaces, ``step`` at a time; what was finished before is read, not made."""
-    total = Survey()
-    key = digest()
-    for first in range(size * part, size * (part + 1), step):
-        path = folder / f"{first:05d}_{step}_{'_'.join(backends)}_{stock_every}_{key}.json"
-        if path.exists():
-            total += Survey.from_dict(json.loads(path.read_text()))
-            continue
-        made = survey(range(first, first + step), backends, stock_every=stock_every)
-        path.write_text(json.dumps(made.to_dict()))
-        total += made
-    return total
+def by_engine(seed: int, backends: Sequence[Backend], *, certificates: bool = True) -> dict[str, Any]:
+    """What the engine makes of a workspace, and what pyhf with our optimiser says of it.
+
+    ``problems`` are what must not be: numbers that are none, backends that differ where pyhf confirms one of them.
+    """
+    spec = random_workspace(seed)
+    groups, refused = compile_workspaces([spec])
+    if refused:
+        return {"seed": seed, "status": "unsupported", "problems": []}
+    batch = groups[0].batch
+    results = [asymptotic_limits(batch, LEVELS, backend=b) for b in backends]
+    first = results[0]
+    problems, differing = [], []
+    for b, r in zip(backends, results, strict=True):
+        if problem := check_numbers(r):
+            problems.append(f"{b}: {problem}")
+        if r.status != first.status and not degenerate(first):
+            problems.append(f"{b} says {r.status}, {backends[0]} says {first.status}")
+        elif r.status == first.status and not np.allclose(r.expected, first.expected, rtol=1e-5, equal_nan=True):
+            differing.append(f"{b} and {backends[0]} differ")
+    row: dict[str, Any] = {
+        "seed": seed,
+        "status": "/".join(dict.fromkeys(first.status[0])),
+        "flagged": bool(undescribed(batch, first.base.free.value)[0]),
+        "problems": problems,
+    }
+    if first.status[0] == ("ok", "ok") and (certificates or differing):
+        made = certify(spec, _claims(first), [], CertificateConfig(), backend=backends[-1])
+        if made["passed"]:
+            row |= {"certificate": "passed", "closure": made["cls_deviation"]}
+            # what pyhf does not confirm is not published
+            problems += differing
+        else:
+            off = made.get("cls_deviation") is None or made["cls_deviation"] > CertificateConfig().tolerance
+            row["certificate"] = "fit failed" if "failed" in made else "CLs" if off else "gradient"
+            row["why"] = made.get("failed") or [made.get("cls_deviation"), made.get("possible_gain")]
+        if certificates:
+            row["lower"] = lower_minima(batch, first, seed, backends[-1])
+    return row
 
 
-def survey(
-    seeds: Iterable[int], backends: tuple[Backend, ...], *, certificates: bool = True, stock_every: int = 1
-) -> Survey:
-    """Limits of workspaces by the engine, checked by pyhf."""
-    found = Survey()
-    for seed in seeds:
-        spec = random_workspace(seed)
-        groups, refused = compile_workspaces([spec])
-        if refused:
-            found.status["unsupported"] += 1
-            continue
-        batch = groups[0].batch
-        results = [asymptotic_limits(batch, LEVELS, backend=b) for b in backends]
-        first = results[0]
-        found.status["/".join(dict.fromkeys(first.status[0]))] += 1
-        differing: list[tuple[int, str]] = []
-        for b, r in zip(backends, results, strict=True):
-            if problem := check_numbers(r):
-                found.problems.append((seed, f"{b}: {problem}"))
-            if r.status != first.status and not degenerate(first):
-                found.problems.append((seed, f"{b} says {r.status}, {backends[0]} says {first.status}"))
-            elif r.status == first.status and not np.allclose(r.expected, first.expected, rtol=1e-5, equal_nan=True):
-                differing.append((seed, f"{b} and {backends[0]} differ"))
-        claims = [
-            Claim(cl, float(first.observed[0, j]), tuple(float(v) for v in first.expected[0, j]))
-            for j, cl in enumerate(LEVELS)
-        ]
-        if first.status[0] == ("ok", "ok") and (certificates or differing):
-            made = certify(spec, claims, [], CertificateConfig(), backend=backends[-1])
-            if made["passed"]:
-                found.certificate["passed"] += 1
-                found.closure = max(found.closure, made["cls_deviation"])
-                # what pyhf does not confirm is not published
-                found.problems += differing
-            else:
-                reason = "fit failed" if "failed" in made else "CLs or gradient"
-                found.certificate[reason] += 1
-        if certificates and seed % stock_every == 0 and first.status[0][0] == "ok":
-            same, deviation = compare_limit(spec, claims[0])
-            # flagged windows are looked at by stock pyhf before anything is written
-            same += ", flagged" if same == "lower minimum" and bool(_poor(batch, first.base)[0]) else ""
-            found.limits[same] += 1
-            if same == "equal":
-                found.largest = max(found.largest, deviation)
-        if seed % stock_every == 0:
-            verdict = compare_minimum(spec)
-            # data that no parameters describe, or expectations below zero, have several minima: limits are flagged
-            if verdict == "lower" and bool(_poor(batch, first.base)[0]):
-                verdict = "lower, flagged"
-            if verdict == "lower" and "ok" not in first.status[0]:
-                verdict = "lower, no limit"
-            if verdict == "ours failed" and degenerate(first):
-                verdict = "ours failed, degenerate"
-            found.pyhf[verdict] += 1
-            if verdict in ("lower", "ours failed"):
-                found.problems.append((seed, f"stock pyhf: {verdict}"))
-    return found
+def _claims(result: ScanResult) -> list[Claim]:
+    """The limits of the one window of a stack."""
+    return [
+        Claim(cl, float(result.observed[0, j]), tuple(float(v) for v in result.expected[0, j]))
+        for j, cl in enumerate(LEVELS)
+    ]
 
 
-def main() -> None:
-    """``python tests/statistics/random_workspaces.py FOLDER PART [PART ...]``: survey parts, and all together."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    total = Survey()
-    for part in map(int, sys.argv[2:]):
-        total += resumed(folder, part, (fastest(),), stock_every=10)
-        sys.stdout.write(f"to part {part}: {json.dumps(total.to_dict())}\n")
-        sys.stdout.flush()
+def by_stock(seed: int, backend: Backend) -> dict[str, Any]:
+    """Stock pyhf's minimum against ours, and its CLs at our observed limit.
 
-
-if __name__ == "__main__":
-    main()
+    ``minimum`` is ``equal``, ``higher`` (it stopped early), ``lower``, ``failed``; ``lower, below zero`` where its
+    minimum expects negative counts. ``limit`` is ``equal``, ``higher minimum`` (a fit of its own stopped above ours),
+    ``lower minimum, below zero``, ``lower minimum`` or ``failed``; ``deviation`` is that of CLs.
+    """
+    spec = random_workspace(seed)
+    groups, refused = compile_workspaces([spec])
+    row: dict[str, Any] = {"seed": seed, "problems": []}
+    if refused:
+        return row
+    batch = groups[0].batch
+    result = asymptotic_limits(batch, LEVELS, backend=backend)
+    # flagged windows are looked at by stock pyhf before anything is written
+    flagged = ", flagged" if bool(undescribed(batch, result.base.free.value)[0]) else ""
+    if result.status[0][0] == "ok":
+        row["limit"], deviation = compare_limit(spec, _claims(result)[0])
+        if row["limit"] == "equal":
+            row["deviation"] = deviation
+        if row["limit"] == "lower minimum":
+            row["limit"] += flagged
+    row["minimum"] = compare_minimum(spec)
+    if row["minimum"] == "lower":
+        row["minimum"] += flagged or ("" if "ok" in result.status[0] else ", no limit")
+    if row["minimum"] == "ours failed" and degenerate(result):
+        row["minimum"] += ", degenerate"
+    if row["minimum"] in ("lower", "ours failed"):
+        row["problems"].append(f"stock pyhf: {row['minimum']}")
+    return row

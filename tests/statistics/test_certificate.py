@@ -9,7 +9,7 @@ import pyhf
 import pytest
 
 from darkfactory.config.statistics import CertificateConfig, StatisticsConfig
-from darkfactory.stats import histfactory, optimizer
+from darkfactory.stats import compiled_model, histfactory
 from darkfactory.stats.certificate import Claim, certify, rescaled
 from darkfactory.stats.examples import bump_window, counting_window, template_window
 from darkfactory.stats.histfactory import UnsupportedModel, compile_workspace
@@ -66,7 +66,7 @@ def leak(monkeypatch: pytest.MonkeyPatch) -> None:
         return right(channels, *rest)
 
     monkeypatch.setattr(histfactory, "_compile_model", wrong)
-    monkeypatch.setattr(optimizer, "_compile_model", wrong)
+    monkeypatch.setattr(compiled_model, "_compile_model", wrong)
 
 
 def test_a_compiler_bug_is_caught_by_pyhf_s_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

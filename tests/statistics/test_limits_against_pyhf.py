@@ -7,10 +7,11 @@ import pyhf
 import pytest
 
 from darkfactory.stats.certificate import PyhfWindow, rescaled
+from darkfactory.stats.compiled_model import CompiledModel
 from darkfactory.stats.examples import bump_window, counting_window, plane_window, template_window
 from darkfactory.stats.histfactory import compile_workspace
 from darkfactory.stats.likelihood import evaluate
-from darkfactory.stats.optimizer import CompiledModel, pyhf_backend
+from darkfactory.stats.optimizer import pyhf_backend
 from darkfactory.stats.scan import asymptotic_limits
 
 LEVELS = (0.90, 0.95)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from random_workspaces import resumed, survey
+from random_survey import WORKSPACES, resumed, survey
 
 from darkfactory.stats.newton import Backend
 
@@ -31,13 +31,16 @@ def test_workspaces_that_once_went_wrong() -> None:
 
 
 def test_a_survey_is_resumed(tmp_path: Path) -> None:
-    made = resumed(tmp_path, 1, ("numpy",), size=4, step=2, stock_every=50)
-    assert sorted(p.name[:5] for p in tmp_path.iterdir()) == ["00004", "00006"]
-    for path in tmp_path.iterdir():
-        stored = json.loads(path.read_text())
-        stored["status"] = {"ok": 7}
-        path.write_text(json.dumps(stored))
-    assert resumed(tmp_path, 1, ("numpy",), size=4, step=2, stock_every=50).status == {"ok": 14}
+    record = tmp_path / "record.jsonl"
+    made = resumed(record, range(4, 8), ("numpy",), stock_every=50)
+    rows = [json.loads(line) for line in record.read_text().splitlines()]
+    assert [row["seed"] for row in rows] == [4, 5, 6, 7]
+    # read and not made: the rows are believed; those of other sources are not
+    changed = [{**row, "status": "seen"} for row in rows[:2]] + [{**row, "key": "other"} for row in rows[2:]]
+    record.write_text("".join(json.dumps(row) + "\n" for row in changed))
+    assert resumed(record, range(4, 8), ("numpy",), stock_every=50, until=0.0).status == {"seen": 2}
+    assert resumed(record, range(4, 8), ("numpy",), stock_every=50).status.total() == 4
+    assert len(record.read_text().splitlines()) == 6
     assert made.status.total() == 4
     assert made.closure < 1e-6
 
@@ -45,11 +48,13 @@ def test_a_survey_is_resumed(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(20))
 def test_ten_thousand_random_workspaces(part: int, request: pytest.FixtureRequest) -> None:
-    """Resumable: finished fifties are kept in pytest's cache as long as the sources are the same."""
-    found = resumed(request.config.cache.mkdir("random_workspaces"), part, BACKENDS)
-    sys.stdout.write(f"{json.dumps(found.to_dict())}\n")
+    """Resumable: what is finished is kept in pytest's cache as long as the sources are the same."""
+    record = request.config.cache.mkdir("random_workspaces") / f"{part}.jsonl"
+    size = WORKSPACES // 20
+    found = resumed(record, range(size * part, size * (part + 1)), BACKENDS)
+    sys.stdout.write(f"{found}\n")
     assert found.problems == []
-    assert found.status.total() == 500
+    assert found.status.total() == size
     # the others go to stock pyhf, and have no number if it cannot confirm one either
     assert found.certificate["passed"] > 0.8 * found.certificate.total()
     assert found.pyhf["equal"] > 0.5 * found.pyhf.total()

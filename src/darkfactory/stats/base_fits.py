@@ -182,7 +182,7 @@ def _settled(m: Batch, data: Data, null: Fit, free: Fit, backend: Backend) -> Ba
 
 
 def lowest_base(
-    m: Batch, data: Data, base: BaseFits, windows: IntArray, backend: Backend = "numpy"
+    m: Batch, data: Data, base: BaseFits, windows: IntArray, backend: Backend = "numpy", count: int = BASE_STARTS
 ) -> tuple[BaseFits, BoolArray]:
     """Fits of some windows searched from several starts.
 
@@ -192,6 +192,7 @@ def lowest_base(
         base: fits from one start.
         windows: to search.
         backend: of the fits.
+        count: starts of each fit.
 
     Returns:
         The fits with the lowest minima that were found, and the windows of the stack (n,) where another description of
@@ -207,14 +208,14 @@ def lowest_base(
         ([0.0, 0.42], [0.0, -0.49], [False])
     """
     without = search(
-        m, data, base.null.take(windows), windows, windows, floating(m, False)[windows], count=BASE_STARTS,
+        m, data, base.null.take(windows), windows, windows, floating(m, False)[windows], count=count,
         backend=backend,
     )  # fmt: skip
     null = base.null.put(windows, without.fit)
     scale = np.where(np.isfinite(base.sigma), base.sigma, 1.0)[windows]
-    strengths = scale[:, None] * np.resize(_STRENGTHS, BASE_STARTS)[None, :]
+    strengths = scale[:, None] * np.resize(_STRENGTHS, count)[None, :]
     with_signal = search(
-        m, data, base.free.take(windows), windows, windows, floating(m, True)[windows], count=BASE_STARTS,
+        m, data, base.free.take(windows), windows, windows, floating(m, True)[windows], count=count,
         hi=unbounded(m)[windows], strengths=strengths, backend=backend,
     )  # fmt: skip
     several = np.zeros(len(m), dtype=bool)

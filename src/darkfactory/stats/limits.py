@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
 from darkfactory.config.statistics import StatisticsConfig
@@ -22,17 +21,15 @@ from darkfactory.stats.certificate import Claim, certify
 from darkfactory.stats.counting import counting_limits, counting_p0, counting_rates, is_counting
 from darkfactory.stats.histfactory import Batch, FloatArray, compile_workspace, compile_workspaces
 from darkfactory.stats.lint import effective_background, lint_workspace
+from darkfactory.stats.minima import undescribed
 from darkfactory.stats.newton import Backend, fastest
-from darkfactory.stats.scan import BaseFits, asymptotic_limits
+from darkfactory.stats.scan import asymptotic_limits
 from darkfactory.stats.stock import stock_limits
 from darkfactory.stats.toys import ToyLimit, toy_limits
 
 __all__ = ["WorkspaceInput", "choose_method", "compute_limits", "fit_backend"]
 
 log = logging.getLogger(__name__)
-
-# standard deviations of the deviance from which a fit is one that stock pyhf looks at
-_POOR = 10.0
 
 Band = tuple[float, float, float, float, float]
 
@@ -91,13 +88,6 @@ def fit_backend(config: StatisticsConfig) -> Backend:
     return fastest() if config.backend == "auto" else config.backend
 
 
-def _poor(batch: Batch, base: BaseFits) -> npt.NDArray[np.bool_]:
-    """Fits that describe nothing: far from their data, or expecting negative counts; there may be better minima."""
-    bins = sum(block.nbins for block in batch.structure.blocks)
-    deviance = 2 * base.free.value
-    return (deviance > bins + _POOR * math.sqrt(2 * bins)) | (deviance < -1e-6)
-
-
 def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> list[_Point | None]:
     """Asymptotic limits of all workspaces that the engine takes; None where only stock pyhf does."""
     groups, refused = compile_workspaces(specs)
@@ -110,7 +100,7 @@ def _engine(specs: Sequence[Mapping[str, Any]], config: StatisticsConfig) -> lis
             batch = group.batch.take(part)
             scan = asymptotic_limits(batch, config.cls, backend=fit_backend(config))
             base = scan.base
-            poor = _poor(batch, base)
+            poor = undescribed(batch, base.free.value)
             for i, position in enumerate(group.positions[first : first + config.batch]):
                 statuses = cast(tuple[Status, ...], scan.status[i])
                 good = all(s == "ok" for s in statuses)

@@ -1,15 +1,18 @@
 """The lowest of several minima: which likelihoods may have some, and searches from several starts.
 
 A HistFactory likelihood is convex for a common yield and moderate variations. With per-bin factors as uncertain as they
-are large (bins of one simulated event), factors of two, or shapes that change by a third, it may have several minima,
-and a search that begins at the nominal values finds one of them. Windows that may are searched from a fixed list of
-starts, always where no bin expects less than nothing: an empty bin has no wall at zero, in pyhf neither, and behind it
-a shape extrapolated by five standard deviations gains without end. That is no description of data.
+are large (bins of one simulated event), factors of two, shapes that change by a third, or variations whose two
+directions change the bins alike by more than their errors, it may have several minima, and a search that begins at the
+nominal values finds one of them. Windows that may, and those that no parameters describe, are searched from a fixed
+list of starts, always where no bin expects less than nothing: an empty bin has no wall at zero, in pyhf neither, and
+behind it a shape extrapolated by five standard deviations gains without end. That is no description of data.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +25,15 @@ from darkfactory.stats.newton import Backend, Fit, fit
 __all__ = [
     "BASE_STARTS",
     "LIMIT_STARTS",
+    "LOST_STARTS",
     "ROUNDING",
     "Searched",
+    "bends",
     "may_have_several",
     "offsets",
     "search",
     "spread_starts",
+    "undescribed",
 ]
 
 BoolArray = npt.NDArray[np.bool_]
@@ -37,14 +43,20 @@ BASE_STARTS = 12
 """Starts of the fits to the data with and without signal."""
 LIMIT_STARTS = 6
 """Starts at each limit that is found."""
+LOST_STARTS = 48
+"""Starts of the fits to data that no parameters describe."""
 
 ROUNDING = 1e-7
 """Part of a value that two searches for one minimum may differ by."""
 
 # per-bin errors and shapes from which a likelihood may bend the other way, and factors as logarithms
 _LOOSE, _STRONG, _FACTOR = 0.5, 0.3, 0.69
-# starts reach this far, in standard deviations; free factors by as many factors of two
-_REACH = 2.0
+# standard deviations that data are off at a limit
+_RESIDUAL = 4.0
+# standard deviations of the deviance from which a fit describes nothing
+_POOR = 10.0
+# pairs of starts reach this far in turn, in standard deviations; free factors by as many factors of two
+_REACH = (2.0, 4.0)
 # in -log L: minima as deep as each other for any purpose, none of which is *the* minimum
 _SAME_DEPTH = 1e-3
 # part of its expectation that a bin may differ by and still be the same description
@@ -52,7 +64,7 @@ _SAME_RATES = 1e-2
 
 
 def may_have_several(m: Batch) -> BoolArray:
-    """Windows whose likelihood has what several minima come from: loose per-bin factors, strong variations.
+    """Windows whose likelihood has what several minima come from: loose per-bin factors, strong or bent variations.
 
     Example:
         >>> from darkfactory.stats.examples import counting_window
@@ -75,18 +87,141 @@ def may_have_several(m: Batch) -> BoolArray:
                 found |= (some & (np.abs(shift) > _STRONG * total)).any(axis=1)
     for log in (m.log_hi, m.log_lo):
         found |= (np.abs(log) > _FACTOR).any(axis=1)
+    return found | _turned(m)
+
+
+def _with_signal(m: Batch, strength: FloatArray) -> Batch:
+    """The windows with signals of some strengths, (n,), as their unit."""
+    s = m.structure
+    blocks = []
+    for i, (block, b) in enumerate(zip(s.blocks, m.blocks, strict=True)):
+        rows = {r for c, r, p in s.linear if (c, p) == (i, s.poi)}
+        factor = np.ones((len(m), len(block.rows), 1))
+        factor[:, sorted(rows), 0] = strength[:, None]
+        slots = [r for r, _ in block.histo]
+        changed = {"nominal": b.nominal * factor, "up": b.up * factor[:, slots], "dn": b.dn * factor[:, slots]}
+        blocks.append(replace(b, **changed))
+    return replace(m, blocks=tuple(blocks))
+
+
+def _turned(m: Batch) -> BoolArray:
+    """Windows with a nuisance parameter that leads expectations back to where they came from.
+
+    Beyond one standard deviation on either side, the interpolation goes on as its ``up`` and ``dn`` do, and the pull as
+    one. In errors of the bins, the angle between both ends is small for opposite directions and for what the data do
+    not see; beyond a right angle there are data that are as near to one end as to the other.
+    """
+    found = np.zeros(len(m), dtype=bool)
+    for up, dn in _variations(m):
+        found |= 1 + (up * dn).sum(axis=1) < 0
     return found
+
+
+def bends(m: Batch, strength: FloatArray) -> BoolArray:
+    """Windows in which a signal of some strength makes data from which a variation has two minima.
+
+    The interpolation's second derivative at its centre is 15/4 of its even part. Data that lie as far off as a signal
+    at its limit does, and just there where the even part leads, turn the likelihood's curvature if that outweighs the
+    curvature of the pull and of the odd part.
+
+    Args:
+        m: n windows.
+        strength: of the signal, (n,), whose own variations count as much.
+
+    Example:
+        >>> from darkfactory.stats.examples import bump_window, two_minima_window
+        >>> from darkfactory.stats.histfactory import compile_workspace
+        >>> [bool(bends(compile_workspace(s)[1], np.ones(1))[0]) for s in (bump_window(1), two_minima_window())]
+        [False, True]
+    """
+    found = np.zeros(len(m), dtype=bool)
+    for up, dn in _variations(_with_signal(m, strength)):
+        even, odd = 0.5 * (up - dn), 0.5 * (up + dn)
+        turning = _RESIDUAL * 3.75 * np.sqrt((even * even).sum(axis=1))
+        found |= turning > 1 + (odd * odd).sum(axis=1)
+    return found
+
+
+def _variations(m: Batch) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Of each nuisance parameter: what it does to all bins on either side, (n, bins) in errors of the bins.
+
+    Then the same with changes of overall yields taken out, which a free yield undoes.
+    """
+    s = m.structure
+    for p in sorted({p for block in s.blocks for _, p in block.histo} | {p for _, _, p in s.normsys}):
+        up, dn = (_change(m, p, upward) for upward in (True, False))
+        yield up, dn
+        along = _affected(m, p)
+        norm = np.maximum((along * along).sum(axis=1, keepdims=True), 1e-300)
+        yield (
+            up - (up * along).sum(axis=1, keepdims=True) / norm * along,
+            dn - (dn * along).sum(axis=1, keepdims=True) / norm * along,
+        )
+
+
+def _errors(m: Batch, block: int) -> FloatArray:
+    """Standard deviations of the counts of a channel, with those of its per-bin factors, (n, bins)."""
+    b, kind = m.blocks[block], m.structure.blocks[block]
+    variance = np.abs(b.nominal.sum(axis=1))
+    scaled = b.nominal[:, list(kind.gamma_rows)].sum(axis=1)
+    if kind.gamma == "normal":
+        variance = variance + (b.g_width * scaled) ** 2
+    elif kind.gamma == "poisson":
+        variance = variance + scaled**2 / b.g_width
+    return np.asarray(np.sqrt(np.where(variance > 0, variance, 1.0)))
+
+
+def _change(m: Batch, parameter: int, upward: bool) -> FloatArray:
+    """What one standard deviation of a parameter does to all bins, in their errors; from down to nominal for down."""
+    parts = []
+    for i, (block, b) in enumerate(zip(m.structure.blocks, m.blocks, strict=True)):
+        shift = np.zeros((len(m), block.nbins))
+        for q, (_, p) in enumerate(block.histo):
+            if p == parameter:
+                shift += (b.up if upward else b.dn)[:, q]
+        for x, (c, r, p) in enumerate(m.structure.normsys):
+            if (c, p) == (i, parameter):
+                factor = np.expm1(m.log_hi[:, x]) if upward else -np.expm1(m.log_lo[:, x])
+                shift += factor[:, None] * b.nominal[:, r]
+        parts.append(shift / _errors(m, i))
+    return np.concatenate(parts, axis=1)
+
+
+def _affected(m: Batch, parameter: int) -> FloatArray:
+    """The samples that a parameter acts on, in errors of the bins."""
+    parts = []
+    for i, (block, b) in enumerate(zip(m.structure.blocks, m.blocks, strict=True)):
+        rows = {r for r, p in block.histo if p == parameter}
+        rows |= {r for c, r, p in m.structure.normsys if (c, p) == (i, parameter)}
+        parts.append(b.nominal[:, sorted(rows)].sum(axis=1) / _errors(m, i))
+    return np.concatenate(parts, axis=1)
+
+
+def undescribed(m: Batch, value: FloatArray) -> BoolArray:
+    """Fits of -log L ``value`` that describe nothing: far from their data, or expecting negative counts.
+
+    Another minimum may be better, and stock pyhf looks at their limits.
+
+    Example:
+        >>> from darkfactory.stats.examples import counting_window
+        >>> from darkfactory.stats.histfactory import compile_workspace
+        >>> undescribed(compile_workspace(counting_window(3, 2.0))[1], np.array([0.3, 9.0])).tolist()
+        [False, True]
+    """
+    bins = sum(block.nbins for block in m.structure.blocks)
+    deviance = 2 * value
+    return np.asarray((deviance > bins + _POOR * math.sqrt(2 * bins)) | (deviance < -1e-6))
 
 
 def offsets(count: int, parameters: int) -> FloatArray:
     """Starts in standard deviations, (count, parameters): the nominal values, then well-spread normal numbers.
 
-    Each start is the mirror image of the one before it; a fixed sequence (multiples of irrational numbers), so that a
-    limit never depends on a seed.
+    Each start is the mirror image of the one before it, and every other pair reaches twice as far; a fixed sequence
+    (multiples of irrational numbers), so that a limit never depends on a seed.
 
     Example:
-        >>> offsets(3, 2).round(2).tolist()
-        [[0.0, 0.0], [-0.88, -1.97], [0.88, 1.97]]
+        >>> offsets(4, 2).round(2).tolist()
+        [[0.0, 0.0], [-0.88, -1.97], [0.88, 1.97], [-4.0, 0.95]]
     """
     # additive recurrences with powers of the generalised golden ratio fill a cube evenly
     ratio = 2.0
@@ -95,7 +230,8 @@ def offsets(count: int, parameters: int) -> FloatArray:
     steps = ratio ** -np.arange(1.0, parameters + 1)
     half = np.arange(1, count // 2 + 1)[:, None]
     uniform = (0.5 + half * steps) % 1.0
-    spread = np.clip(_REACH / 1.5 * ndtri(np.clip(uniform, 1e-6, 1 - 1e-6)), -_REACH, _REACH)
+    reach = np.resize(_REACH, len(half))[:, None]
+    spread = np.clip(reach / 1.5 * ndtri(np.clip(uniform, 1e-6, 1 - 1e-6)), -reach, reach)
     both = np.stack([spread, -spread], axis=1).reshape(-1, parameters)
     return np.concatenate([np.zeros((1, parameters)), both])[:count]
 

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,32 +14,20 @@ from pyhf.infer.mle import twice_nll
 from scipy.optimize import OptimizeResult
 from scipy.special import ndtr
 
-from darkfactory.stats.histfactory import (
-    Batch,
-    BlockArrays,
-    BlockData,
-    Data,
-    FloatArray,
-    UnsupportedModel,
-    _compile_model,
-    stack,
-)
-from darkfactory.stats.minima import BASE_STARTS, LIMIT_STARTS, may_have_several, spread_starts
-from darkfactory.stats.newton import Backend, Fit, fit
+from darkfactory.stats.compiled_model import CompiledModel
+from darkfactory.stats.histfactory import FloatArray, UnsupportedModel
+from darkfactory.stats.minima import BASE_STARTS, LIMIT_STARTS, LOST_STARTS, undescribed
+from darkfactory.stats.newton import Backend, Fit
 
-__all__ = ["CompiledModel", "NewtonOptimizer", "pyhf_backend"]
+__all__ = ["NewtonOptimizer", "pyhf_backend"]
 
 Density = Callable[[FloatArray, FloatArray], FloatArray]
 
-# a hypothesis test has two data sets
-_DATA_KEPT = 4
 # minima of one model remembered as starts of the next fits
 _STARTS_KEPT = 16
 _PATIENCE = 10
 # of those remembered or given, where all starts are tried for the lowest of several minima
 _HINTS_TRIED = 8
-# of the signal, in units of its own start, at which searches for a lower minimum begin
-_STRENGTHS = (1.0, 0.0, 0.3, 3.0, 0.1)
 
 
 class _DirectBackend(pyhf.tensor.numpy_backend):  # type: ignore[misc]  # its base is untyped
@@ -70,162 +57,6 @@ def pyhf_backend(optimizer: Any) -> Iterator[None]:
         yield
     finally:
         pyhf.set_backend(old_tensor, old_optimizer)
-
-
-class CompiledModel:
-    """A pyhf model compiled for the kernel, with the maps between pyhf's parameter and data order and ours."""
-
-    def __init__(self, model: Any, serial: int = 0) -> None:
-        """Compile a ``pyhf.Model``; ``serial`` tells models of one optimiser apart.
-
-        Raises:
-            UnsupportedModel: the model uses what the engine does not compute exactly.
-        """
-        settings = {k: dict(v) for k, v in model.config.modifier_settings.items()}
-        default = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
-        if settings != default:
-            raise UnsupportedModel(f"interpolation settings {settings} are not pyhf's defaults {default}")
-        if model.batch_size is not None:
-            raise UnsupportedModel(f"batch_size {model.batch_size}: batched pyhf models are not fitted here")
-        main = model.main_model
-        if main.clip_sample_data is not None or main.clip_bin_data is not None:
-            raise UnsupportedModel("clipped expectations have no exact derivatives; build the model without clipping")
-        one = _compile_model(model.spec["channels"], model.spec.get("parameters", []), model.config.poi_name, None)
-        self.batch: Batch = stack([one])
-        structure = self.batch.structure
-        self.serial = serial
-        self.npars: int = model.config.npars
-        self.explicit = np.array([self._position(model, name) for name in structure.names], dtype=np.intp)
-        self.gammas: list[tuple[int, int] | None] = []
-        for block in structure.blocks:
-            if block.gamma == "none":
-                self.gammas.append(None)
-                continue
-            name, first = block.gamma_name
-            begin = model.config.par_slice(name).start + first
-            self.gammas.append((begin, begin + block.nbins))
-        # where each parameter's auxiliary datum sits behind the main data, -1 for none
-        self.aux_at = np.full(self.npars, -1, dtype=np.intp)
-        position = model.config.nmaindata
-        for name in model.config.auxdata_order:
-            part = model.config.par_slice(name)
-            count = part.stop - part.start
-            self.aux_at[part] = np.arange(position, position + count)
-            position += count
-        self.nbins = [block.nbins for block in structure.blocks]
-        self.several = bool(may_have_several(self.batch)[0])
-        self._known: dict[bytes, Data] = {}
-        order = [block.name for block in structure.blocks]
-        if order != list(model.config.channels):
-            raise UnsupportedModel(f"channels {list(model.config.channels)} are not in alphabetical order")
-
-    @staticmethod
-    def _position(model: Any, name: str) -> int:
-        base, _, rest = name.partition("[") if name not in model.config.par_map else (name, "", "")
-        offset = int(rest[:-1]) if rest else 0
-        return int(model.config.par_slice(base).start) + offset
-
-    def spread(self, start: FloatArray) -> list[FloatArray]:
-        """Starts around the nominal values, in pyhf's order; for models that may have several minima."""
-        poi = self.batch.structure.poi
-        base = start[self.explicit][None]
-        strengths = None
-        if poi >= 0:
-            strengths = np.resize(_STRENGTHS, BASE_STARTS)[None] * (abs(base[0, poi]) or 1.0)
-        around = spread_starts(self.batch, np.zeros(1, dtype=np.intp), base, BASE_STARTS, strengths)[0]
-        result = []
-        for theta in around:
-            vector = start.copy()
-            vector[self.explicit] = theta
-            result.append(vector)
-        return result
-
-    def data(self, values: FloatArray) -> Data:
-        """The flat data of pyhf as kernel data of one window."""
-        key = values.tobytes()
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= _DATA_KEPT:
-                self._known.clear()
-            known = self._known[key] = self._data(values)
-        return known
-
-    def _data(self, values: FloatArray) -> Data:
-        aux = np.where(self.aux_at >= 0, values[np.maximum(self.aux_at, 0)], 0.0)
-        blocks = []
-        start = 0
-        for nbins, gamma in zip(self.nbins, self.gammas, strict=True):
-            counts = values[start : start + nbins]
-            g_aux = aux[gamma[0] : gamma[1]] if gamma is not None else np.ones(nbins)
-            blocks.append(BlockData(counts[None].copy(), g_aux[None].copy()))
-            start += nbins
-        return Data(tuple(blocks), aux[self.explicit][None])
-
-    @staticmethod
-    def _bounded(block: BlockArrays, gamma: tuple[int, int] | None, low: FloatArray, high: FloatArray) -> BlockArrays:
-        """A channel with the bounds that pyhf was given for its per-bin factors."""
-        if gamma is None:
-            return block
-        g_lo, g_hi = low[slice(*gamma)][None], high[slice(*gamma)][None]
-        if np.array_equal(g_lo, block.g_lo) and np.array_equal(g_hi, block.g_hi):
-            return block
-        return replace(block, g_lo=g_lo, g_hi=g_hi)
-
-    def minimum(
-        self, values: FloatArray, start: FloatArray, lo: FloatArray, hi: FloatArray, fixed: np.ndarray, **options: Any
-    ) -> tuple[FloatArray, Fit]:
-        """Minimise for pyhf's vectors of data, start, bounds and fixed flags; parameters in pyhf's order."""
-        low = np.where(fixed, start, lo)
-        high = np.where(fixed, start, hi)
-        blocks = tuple(self._bounded(b, g, low, high) for b, g in zip(self.batch.blocks, self.gammas, strict=True))
-        # the stack as compiled keeps its flat form from fit to fit
-        same = all(new is old for new, old in zip(blocks, self.batch.blocks, strict=True))
-        batch = self.batch if same else replace(self.batch, blocks=blocks)
-        result = fit(
-            batch,
-            self.data(values),
-            start[self.explicit][None],
-            ~fixed[self.explicit][None],
-            lo=low[self.explicit][None],
-            hi=high[self.explicit][None],
-            **options,
-        )
-        pars = start.copy()
-        pars[self.explicit] = result.theta[0]
-        for gamma, best in zip(self.gammas, result.gammas, strict=True):
-            if gamma is not None:
-                pars[gamma[0] : gamma[1]] = best[0]
-        return pars, result
-
-    def minima(
-        self, values: Sequence[FloatArray], sets: Sequence[int], start: FloatArray, lo: FloatArray, hi: FloatArray,
-        fixed: np.ndarray, **options: Any,
-    ) -> tuple[FloatArray, Fit]:  # fmt: skip
-        """Many minima at once: row ``i`` of starts and fixed flags with data ``values[sets[i]]``."""
-        blocks = tuple(self._bounded(b, g, lo, hi) for b, g in zip(self.batch.blocks, self.gammas, strict=True))
-        data = [self.data(v) for v in values]
-        joined = Data(
-            tuple(
-                BlockData(
-                    np.concatenate([d.blocks[i].counts for d in data]),
-                    np.concatenate([d.blocks[i].g_aux for d in data]),
-                )
-                for i in range(len(blocks))
-            ),
-            np.concatenate([d.aux for d in data]),
-        )
-        at = self.explicit
-        result = fit(
-            replace(self.batch, blocks=blocks), joined, start[:, at], ~fixed[:, at],
-            lo=np.where(fixed, start, lo)[:, at], hi=np.where(fixed, start, hi)[:, at],
-            windows=np.zeros(len(start), dtype=np.intp), sets=np.array(sets, dtype=np.intp), **options,
-        )  # fmt: skip
-        pars = start.copy()
-        pars[:, at] = result.theta
-        for gamma, best in zip(self.gammas, result.gammas, strict=True):
-            if gamma is not None:
-                pars[:, gamma[0] : gamma[1]] = best
-        return pars, result
 
 
 class NewtonOptimizer:
@@ -380,11 +211,14 @@ class NewtonOptimizer:
             start[poi] = mu
             return start
 
+        several = compiled.several(max(map(float, mus), default=1.0))
+        count = LIMIT_STARTS
+
         def others(mu: float, hints: Sequence[FloatArray] = ()) -> list[FloatArray]:
             """More starts where there may be several minima: hints, and around the nominal values."""
-            if not compiled.several:
+            if not several:
                 return []
-            moved = [*hints, *compiled.spread(init)[:LIMIT_STARTS]]
+            moved = [*hints, *compiled.spread(init, count)]
             made = [np.where(loose, init, np.minimum(np.maximum(h, lo), hi)) for h in moved]
             for start in made:
                 start[poi] = mu
@@ -420,11 +254,19 @@ class NewtonOptimizer:
             return pars, found
 
         values = np.asarray(data, dtype=float)
-        base = [[nearest(0.0), *others(0.0, usable)], [nearest(init[poi]), *others(init[poi])]]
-        if compiled.several:
-            # the free fit begins with and without signal
-            base[1] += [nearest(0.0), *(np.where(loose, init, np.minimum(np.maximum(h, lo), hi)) for h in usable)]
-        pars, found = lowest([values], [0, 0], base, np.stack([held, loose]))
+
+        def both_fits() -> tuple[FloatArray, Fit]:
+            """To the data, without and with signal."""
+            base = [[nearest(0.0), *others(0.0, usable)], [nearest(init[poi]), *others(init[poi])]]
+            if several:
+                # the free fit begins with and without signal
+                base[1] += [nearest(0.0), *(np.where(loose, init, np.minimum(np.maximum(h, lo), hi)) for h in usable)]
+            return lowest([values], [0, 0], base, np.stack([held, loose]))
+
+        pars, found = both_fits()
+        if bool(undescribed(compiled.batch, found.value)[1]):
+            several, count = True, LOST_STARTS
+            pars, found = both_fits()
         if not found.converged.all():
             return
         asimov = np.asarray(pdf.expected_data(pars[0]), dtype=float)
@@ -464,30 +306,36 @@ class NewtonOptimizer:
             nearest = usable[int(np.argmin(distance))]
             starts.insert(0, np.where(fixed, start, np.minimum(np.maximum(nearest, lo), hi)))
         tried: list[float] = []
-        pars = start
-        options: dict[str, Any] = {"tolerance": self.tolerance, "lapack": True, "backend": self.backend}
-        several = compiled.several
-        if several:
-            moved = [*usable[:_HINTS_TRIED], *compiled.spread(start)]
-            starts += [np.where(fixed, start, np.minimum(np.maximum(s, lo), hi)) for s in moved]
         found: list[tuple[float, FloatArray, int]] = []
-        # an empty bin has no wall at zero: first a minimum where none expects less than nothing, then any; narrow bent
-        # valleys take many small steps: the last search goes on from where the one before it stopped
-        plan = [*((s, self.maxiter, True) for s in starts), *((s, self.maxiter, False) for s in starts[:2])]
-        for begin, most, physical in [*plan, (None, _PATIENCE * self.maxiter, False)]:
-            if found and not physical:
-                break
-            at = pars if begin is None else begin
+        options: dict[str, Any] = {"tolerance": self.tolerance, "lapack": True, "backend": self.backend}
+
+        def descend(begin: FloatArray, most: int, physical: bool) -> FloatArray:
+            """One search; where it stopped."""
             new, result = compiled.minimum(
-                values, at, lo, hi, fixed, max_iterations=most, physical=physical, **options
+                values, begin, lo, hi, fixed, max_iterations=most, physical=physical, **options
             )  # fmt: skip
             if bool(result.converged[0]):
                 found.append((float(result.value[0]), new, int(result.iterations[0])))
-                if not several:
-                    break
             else:
-                pars = pars if physical else new
                 tried.append(float(result.decrement[0]))
+            return new
+
+        # an empty bin has no wall at zero: first a minimum where none expects less than nothing, then any
+        for begin in starts:
+            if not found:
+                descend(begin, self.maxiter, True)
+        lost = bool(found) and bool(undescribed(compiled.batch, np.array([found[0][0]]))[0])
+        if lost or compiled.several(float(start[compiled.poi]) if compiled.poi >= 0 else 1.0):
+            spread = compiled.spread(start, LOST_STARTS if lost else BASE_STARTS)
+            for moved in [*starts[1:], *usable[:_HINTS_TRIED], *spread]:
+                descend(np.where(fixed, start, np.minimum(np.maximum(moved, lo), hi)), self.maxiter, True)
+        stopped = start
+        for begin in starts:
+            if not found:
+                stopped = descend(begin, self.maxiter, False)
+        if not found:
+            # narrow bent valleys take many small steps: the last search goes on from where the one before it stopped
+            descend(stopped, _PATIENCE * self.maxiter, False)
         if found:
             _, pars, evaluations = min(found, key=lambda f: f[0])
             before.append(pars)

@@ -11,7 +11,15 @@ import numpy.typing as npt
 from darkfactory.stats.asymptotics import band_targets
 from darkfactory.stats.base_fits import BaseFits, base_fits, discovery, floating, gather, join_data, lowest_base
 from darkfactory.stats.histfactory import Batch, Data, FloatArray
-from darkfactory.stats.minima import LIMIT_STARTS, may_have_several, search
+from darkfactory.stats.minima import (
+    BASE_STARTS,
+    LIMIT_STARTS,
+    LOST_STARTS,
+    bends,
+    may_have_several,
+    search,
+    undescribed,
+)
 from darkfactory.stats.newton import Backend, fit
 from darkfactory.stats.roots import expected_roots, observed_roots
 
@@ -85,20 +93,37 @@ def _roots(
     return _Roots(expected, expected_fit, ok_expected, observed, fit_data, fit_asimov, ok_observed, crossed)
 
 
+def _strongest(roots: _Roots) -> FloatArray:
+    """The largest limit of each window, one without any."""
+    found = np.concatenate(
+        [np.where(roots.ok_observed, roots.observed, 0.0), np.where(roots.ok_expected, roots.expected, 0.0)], axis=1
+    ).max(axis=1)
+    return np.where(found > 0, found, 1.0)
+
+
 def _higher(
-    m: Batch, data: Data, base: BaseFits, roots: _Roots, windows: IntArray, backend: Backend
+    m: Batch, data: Data, base: BaseFits, roots: _Roots, windows: IntArray, backend: Backend,
+    largest: BoolArray | None = None,
 ) -> BoolArray:  # fmt: skip
-    """Windows (n,) with a limit at which there is a lower minimum than the one that the limit was found on."""
+    """Windows (n,) with a limit at which there is a lower minimum than the one that the limit was found on.
+
+    Of windows ``largest``, only the largest observed and expected limits are looked at.
+    """
     n = len(m)
+    seen, wanted = roots.ok_observed, roots.ok_expected
+    if largest is not None:
+        every = ~largest[:, None]
+        seen = seen & (every | (roots.observed == np.where(seen, roots.observed, 0.0).max(axis=1, keepdims=True)))
+        wanted = wanted & (every | (roots.expected == np.where(wanted, roots.expected, 0.0).max(axis=1, keepdims=True)))
     found = np.zeros(n, dtype=bool)
     both = join_data([data, base.asimov])
     held = floating(m, False)
     for first in range(0, len(windows), _TOGETHER):
         some = windows[first : first + _TOGETHER]
         kinds = (
-            (roots.observed_fit, roots.ok_observed, 0),
-            (roots.observed_asimov, roots.ok_observed, n),
-            (roots.expected_fit, roots.ok_expected, n),
+            (roots.observed_fit, seen, 0),
+            (roots.observed_asimov, seen, n),
+            (roots.expected_fit, wanted, n),
         )
         theta, row, sets = [], [], []
         for values, good, shift in kinds:
@@ -166,21 +191,30 @@ def asymptotic_limits(
     """
     observed = m.observed if data is None else data
     base = base_fits(m, observed, backend=backend)
+    lost = undescribed(m, base.free.value) & base.ok
     loose = may_have_several(m) & base.ok
     several = np.zeros(len(m), dtype=bool)
-    if loose.any():
-        base, several = lowest_base(m, observed, base, np.flatnonzero(loose), backend)
+    for where, count in ((lost, LOST_STARTS), (loose & ~lost, BASE_STARTS)):
+        if where.any():
+            base, more = lowest_base(m, observed, base, np.flatnonzero(where), backend, count)
+            several |= more
+    loose |= lost
     sigma, sensitive = _expected_error(m, base, backend)
     usable = base.ok & sensitive & ~several
     roots = _roots(m, observed, base, sigma, cls, usable, backend)
-    # a lower minimum that was met on the way where none was looked for
-    met = usable & roots.crossed & ~loose
+    # a signal as strong as its limits may bend what it is added to, and a lower minimum may have been met on the way
+    bent = usable & ~loose & bends(m, _strongest(roots))
+    met = usable & ~loose & (roots.crossed | bent)
+    moved = np.zeros(len(m), dtype=bool)
     if met.any():
+        before = base
         base, more = lowest_base(m, observed, base, np.flatnonzero(met), backend)
         several |= more
+        moved = (base.null.value != before.null.value) | (base.free.value != before.free.value)
         sigma, _ = _expected_error(m, base, backend)
-    look = np.flatnonzero(usable & loose & ~roots.crossed)
-    again = usable & ~several & (roots.crossed | _higher(m, observed, base, roots, look, backend))
+    known_low = roots.crossed | moved
+    look = np.flatnonzero(usable & (loose | bent) & ~known_low)
+    again = usable & ~several & (known_low | _higher(m, observed, base, roots, look, backend, bent))
     if again.any():
         roots = roots.put(again, _roots(m, observed, base, sigma, cls, again, backend, LIMIT_STARTS))
         several |= again & (roots.crossed | _higher(m, observed, base, roots, np.flatnonzero(again), backend))
