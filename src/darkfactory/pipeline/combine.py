@@ -11,7 +11,7 @@ from darkfactory.config.load import validate
 from darkfactory.config.points import parse_point
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.errors import InputError
-from darkfactory.core.files import atomic_path, read_json, write_json
+from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import coupling_from_rate, rate_at_unit_coupling
 from darkfactory.pipeline.combine_lifetimes import COLUMNS as REGION_COLUMNS
@@ -19,6 +19,7 @@ from darkfactory.pipeline.combine_lifetimes import by_mass
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.report.combination import combination_figure, region_figure
+from darkfactory.report.files import save_figure
 from darkfactory.report.style import style
 from darkfactory.stats.combine import WorkspacePart, combine_workspaces, natural_unit
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
@@ -166,11 +167,7 @@ def draw(request: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[
                 title=config["title"], data=job.spec["data"],
             )  # fmt: skip
             name = f"combination_cl{cl}".replace(".", "p")
-            for suffix in ("png", "pdf"):
-                metadata = {"CreationDate": None} if suffix == "pdf" else None
-                with atomic_path(folder / f"{name}.{suffix}") as tmp:
-                    figure.savefig(tmp, format=suffix, metadata=metadata)
-                figure.set_layout_engine("none")
+            save_figure(figure, folder, name)
             caption = f"{config['coupling']} at {cl:.0%} CL, all inputs together and each alone. {config['note']}"
             entries.append({"file": f"{name}.png", "caption": caption})
     return entries

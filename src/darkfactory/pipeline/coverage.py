@@ -10,9 +10,10 @@ from scipy.optimize import brentq
 
 from darkfactory.config.load import validate
 from darkfactory.config.statistics import StatisticsConfig
-from darkfactory.core.files import atomic_path, write_json
+from darkfactory.core.files import write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.report.diagnostics import coverage_map_figure
+from darkfactory.report.files import save_figure
 from darkfactory.report.style import style
 from darkfactory.stats.coverage import coverage_of
 from darkfactory.stats.examples import bump_window, counting_window
@@ -77,8 +78,5 @@ def save_map(rows: list[dict[str, Any]], settings: Mapping[str, Any], folder: Pa
     with style():
         title = f"{settings['shape']}, {settings['toys']} data sets an entry"
         figure = coverage_map_figure(rows, title=title)
-        for suffix in ("png", "pdf"):
-            metadata = {"CreationDate": None} if suffix == "pdf" else None
-            with atomic_path(base.with_suffix(f".{suffix}")) as tmp:
-                figure.savefig(tmp, format=suffix, metadata=metadata)
+        save_figure(figure, folder, base.name)
     return base

@@ -11,8 +11,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from darkfactory.config.points import further_axes
-from darkfactory.core.files import atomic_path, read_json
+from darkfactory.core.files import read_json
 from darkfactory.report.datasets import datasets_figure, profile_curve
+from darkfactory.report.files import save_figure
 from darkfactory.report.limits import Curve
 from darkfactory.report.page import FigureEntry, Section
 from darkfactory.report.style import style
@@ -215,9 +216,7 @@ def _profile_figures(
         figure = datasets_figure(
             curves, title=f"{search}, {point}", data=data, xlabel=name, ylabel="trigger efficiency, preselected"
         )
-        file = folder / f"datasets_{search}_trigger_{name}.png"
-        with atomic_path(file) as tmp:
-            figure.savefig(tmp, format="png")
+        file = save_figure(figure, folder, f"datasets_{search}_trigger_{name}", ("png",))[0]
         figures.append(FigureEntry(file.name, f"Trigger efficiency of the preselected {point} by {name}"))
     return figures
 
@@ -257,9 +256,7 @@ def compare_section(base: Path, folder: Path, search: str, datasets: Mapping[str
         for name, text, log in wanted:
             if curves := _curves(rows, name, log):
                 figure = datasets_figure(curves, title=search, data=data, xlabel="mass [GeV]", ylabel=text, log=log)
-                file = folder / f"datasets_{search}_{name}.png"
-                with atomic_path(file) as tmp:
-                    figure.savefig(tmp, format="png")
+                file = save_figure(figure, folder, f"datasets_{search}_{name}", ("png",))[0]
                 figures.append(FigureEntry(file.name, f"{text[0].upper()}{text[1:]} by mass, {' and '.join(datasets)}"))
         figures += _profile_figures(profiles, folder, search, data)
     note = (

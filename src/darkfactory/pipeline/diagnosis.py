@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from darkfactory.config.diagnostics import DiagnosticsConfig
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.errors import InputError
-from darkfactory.core.files import atomic_path, write_json
+from darkfactory.core.files import write_json
 from darkfactory.report.diagnostics import (
     correlation_figure,
     coverage_figure,
@@ -21,6 +21,7 @@ from darkfactory.report.diagnostics import (
     impacts_figure,
     injection_figure,
 )
+from darkfactory.report.files import save_figure
 from darkfactory.report.spectra import pulls_figure
 from darkfactory.report.style import style
 from darkfactory.stats.bestfit import best_fit, correlations
@@ -231,12 +232,7 @@ def save(
     if found.figure is None or not draw:
         return []
     with style():
-        for suffix in ("png", "pdf"):
-            metadata = {"CreationDate": None} if suffix == "pdf" else None
-            with atomic_path(folder / f"{name}.{suffix}") as tmp:
-                found.figure.savefig(tmp, format=suffix, metadata=metadata)
-            # laid out once: it is most of the cost of a figure
-            found.figure.set_layout_engine("none")
+        save_figure(found.figure, folder, name)
     return [{"file": f"{name}.png", "caption": found.caption}]
 
 

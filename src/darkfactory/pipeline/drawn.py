@@ -7,7 +7,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from darkfactory.core.files import atomic_path, write_json
+from darkfactory.core.files import write_json
+from darkfactory.report.files import save_figure
 
 __all__ = ["write_figures"]
 
@@ -21,11 +22,6 @@ def write_figures(index: Path, drawn: Mapping[str, tuple[str, Figure]]) -> None:
     """
     entries = []
     for name, (caption, figure) in drawn.items():
-        for suffix in ("png", "pdf"):
-            metadata = {"CreationDate": None} if suffix == "pdf" else None
-            with atomic_path(index.parent / f"{name}.{suffix}") as tmp:
-                figure.savefig(tmp, format=suffix, metadata=metadata)
-            # laid out once: it is most of the cost of a figure
-            figure.set_layout_engine("none")
+        save_figure(figure, index.parent, name)
         entries.append({"file": f"{name}.png", "caption": caption})
     write_json(index, {"figures": entries})

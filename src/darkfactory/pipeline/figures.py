@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
 from darkfactory.config.points import further_axes
-from darkfactory.core.files import atomic_path, read_json, write_json
+from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import g_minus_2_band
 from darkfactory.pipeline.lifetime_figures import lifetime_limits, regions
@@ -21,6 +21,7 @@ from darkfactory.pipeline.maps import limit_maps, plane_figures
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
 from darkfactory.report.datasets import profile_curve
+from darkfactory.report.files import save_figure
 from darkfactory.report.limits import Curve, coupling_figure, limit_figure, significance_figure
 from darkfactory.report.spectra import cutflow_figure, network_figure, pulls_figure, quantity_figure, spectrum_figure
 from darkfactory.report.style import blinded_label, mark_projection, style
@@ -309,12 +310,7 @@ def finish(request: Mapping[str, Any]) -> None:
             for name, caption, figure in draw(job, common):
                 if job.spec["projection"]:
                     mark_projection(figure)
-                for suffix in ("png", "pdf"):
-                    metadata = {"CreationDate": None} if suffix == "pdf" else None
-                    with atomic_path(folder / f"{name}.{suffix}") as tmp:
-                        figure.savefig(tmp, format=suffix, metadata=metadata)
-                    # laid out once: it is most of the cost of a figure
-                    figure.set_layout_engine("none")
+                save_figure(figure, folder, name)
                 entries.append({"file": f"{name}.png", "caption": caption})
     write_json(job.output("figures"), {"figures": entries, "provenance": provenance(job)})
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from darkfactory.config.load import validate
 from darkfactory.config.scenario import ScenarioFile
-from darkfactory.core.files import atomic_path, read_json
+from darkfactory.core.files import read_json
 from darkfactory.pipeline.datasets import compare_section
 from darkfactory.pipeline.request import Request
 from darkfactory.pipeline.scenarios import read_scenarios, write
 from darkfactory.records.limits import ABOVE_MAXIMUM
+from darkfactory.report.files import save_figure
 from darkfactory.report.page import FigureEntry, Link, Section
 from darkfactory.report.plots import Plot, limit_plots, plain, region_plots
 from darkfactory.report.spectra import bars_figure
@@ -277,9 +278,7 @@ def rates_section(path: Path, folder: Path) -> Section:
             if limit:
                 title += f", limit {limit / 1e3:g} kHz"
             figure = bars_figure(rates, xlabel="rate after prescale [Hz]", title=title)
-            file = folder / f"rates_{stored['period']}_{level}.png"
-            with atomic_path(file) as tmp:
-                figure.savefig(tmp, format="png")
+            file = save_figure(figure, folder, f"rates_{stored['period']}_{level}", ("png",))[0]
             figures.append(FigureEntry(file.name, f"Rates of the {level.upper()} lines in {stored['period']}"))
     rows = [
         {"level": level, "process": p, "rate [Hz]": v}

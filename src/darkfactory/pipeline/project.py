@@ -12,10 +12,11 @@ from darkfactory.config.points import axis_columns, point_columns, point_order
 from darkfactory.config.projection import SystematicsRule
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.errors import UserError
-from darkfactory.core.files import atomic_path, read_json
+from darkfactory.core.files import read_json
 from darkfactory.execute.backends import Backend
 from darkfactory.interpret.couplings import coupling_from_rate
 from darkfactory.pipeline.layout import path
+from darkfactory.report.files import save_figure
 from darkfactory.report.projection import projection_figure
 from darkfactory.report.style import style
 from darkfactory.stats.limits import WorkspaceInput, compute_limits, fit_backend
@@ -197,11 +198,7 @@ def draw(
                 shown, ylabel=label or f"{own[0]['quantity'].replace('_', ' ')} [{own[0]['unit']}]",
                 dataset=about["dataset"], rule=rule, reach=reach_column(max(about["discovery"])),
             )  # fmt: skip
-            for suffix in ("png", "pdf"):
-                file = folder / f"{name}_{rule}.{suffix}"
-                with atomic_path(file) as tmp:
-                    figure.savefig(tmp, format=suffix, metadata={"CreationDate": None} if suffix == "pdf" else None)
-                files.append(file)
+            files += save_figure(figure, folder, f"{name}_{rule}")
     return files
 
 

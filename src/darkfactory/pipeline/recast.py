@@ -10,11 +10,11 @@ from darkfactory.config.library import Library
 from darkfactory.config.points import point_name
 from darkfactory.config.recast import RecastModel, RecastVertices
 from darkfactory.core.errors import InputError, UserError
-from darkfactory.core.files import atomic_path
 from darkfactory.core.seeds import seed_words
 from darkfactory.execute.backends import Backend
 from darkfactory.generate.gridpack import adapt
 from darkfactory.pipeline.processes import point_process
+from darkfactory.report.files import save_figure
 from darkfactory.report.recast import recast_figure
 from darkfactory.report.style import style
 from darkfactory.store.tables import check_numbers, read_csv, write_csv
@@ -120,10 +120,5 @@ def write(
             published=[r for r in published if r["cl"] == levels[0]],
             published_name=model.validates or "",
         )
-        for suffix in ("png", "pdf"):
-            file = folder / f"{model.name}.{suffix}"
-            with atomic_path(file) as tmp:
-                figure.savefig(tmp, format=suffix, metadata={"CreationDate": None} if suffix == "pdf" else None)
-            figure.set_layout_engine("none")
-            files.append(file)
+        files += save_figure(figure, folder, model.name)
     return files

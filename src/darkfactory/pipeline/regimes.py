@@ -14,7 +14,7 @@ from darkfactory.config.interpretation import ScalarTable
 from darkfactory.config.library import Library
 from darkfactory.config.load import validate
 from darkfactory.config.regimes import MediatorConfig, RegimesConfig
-from darkfactory.core.files import atomic_path, write_json
+from darkfactory.core.files import write_json
 from darkfactory.models.dark_scalar import interpolate_log
 from darkfactory.models.regimes import (
     REGIMES,
@@ -27,6 +27,7 @@ from darkfactory.models.regimes import (
 )
 from darkfactory.models.widths import axial_photons_width, vector_fermions_width, vector_neutrinos_width
 from darkfactory.physics.constants import HBARC_GEV_CM, M_MU, M_TAU
+from darkfactory.report.files import save_figure
 from darkfactory.report.limits import Curve
 from darkfactory.report.regimes import Plane, regime_figure
 from darkfactory.report.style import style
@@ -199,10 +200,7 @@ def write(
     }
     with style():
         figure = regime_figure(both, mediator.title, applied, stored_limits(campaign, mediator))
-        for suffix in ("png", "pdf"):
-            with atomic_path(folder / f"{name}.{suffix}") as tmp:
-                metadata = {"CreationDate": None} if suffix == "pdf" else None
-                figure.savefig(tmp, format=suffix, metadata=metadata)
+        save_figure(figure, folder, name)
     write_csv(folder / f"{name}.csv", _rows(mediator, both, names))
     share = {
         r: float(np.mean(both[0].regime == i)) for i, r in enumerate(REGIMES)

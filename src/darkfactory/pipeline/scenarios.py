@@ -11,10 +11,11 @@ import numpy as np
 
 from darkfactory.config.points import further_axes, parse_point, point_order
 from darkfactory.config.scenario import ScenarioFile
-from darkfactory.core.files import atomic_path, read_json, write_json
+from darkfactory.core.files import read_json, write_json
 from darkfactory.pipeline.datasets import background_per_fb
 from darkfactory.pipeline.layout import path
 from darkfactory.report.datasets import datasets_figure
+from darkfactory.report.files import save_figure
 from darkfactory.report.limits import Curve
 from darkfactory.report.style import style
 from darkfactory.store.tables import read_csv, write_csv
@@ -228,9 +229,7 @@ def draw(rows: Sequence[ScenarioRow], file: ScenarioFile, folder: Path, data: st
                     xlabel="mass [GeV]" if axis == "mass" else r"$c\tau$ [cm]", logx=axis != "mass",
                 )  # fmt: skip
                 stem = f"{hypothesis}_{name}"
-                for suffix in ("png", "pdf"):
-                    with atomic_path(folder / f"{stem}.{suffix}") as tmp:
-                        figure.savefig(tmp, format=suffix, metadata={"CreationDate": None} if suffix == "pdf" else None)
+                save_figure(figure, folder, stem)
                 entries.append({"file": f"{stem}.png", "caption": f"{text[0].upper()}{text[1:]}, {hypothesis}{at}"})
     return entries
 

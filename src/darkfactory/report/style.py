@@ -40,6 +40,8 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "figure.dpi": 110,
+    # where titles are anyway, since ticks point inwards: placing them by the ticks takes a third of the drawing
+    "axes.titley": 1.0,
     # equal figures are equal files
     "svg.hashsalt": "darkfactory",
 }
