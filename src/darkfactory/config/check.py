@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from darkfactory.config.control import ControlConfig, ResponseConfig
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
 from darkfactory.config.ellipses import EllipsesConfig
+from darkfactory.config.formula import Formula
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, validate
@@ -184,6 +185,42 @@ def _measurement(campaign: Campaign, search: str, dataset: str, file: str) -> No
             where="measurement.reference",
             file=file,
         )
+    for name, one in section.corrections.items():
+        if one.applied:
+            _injected(campaign, config, name, one.injected, file)
+
+
+def _injected(campaign: Campaign, config: SearchConfig, name: str, path: str, file: str) -> None:
+    """A distortion that a control sample measures: a factor that is no weight, and what its pseudo-data have."""
+    where = f"measurement.corrections.{name}"
+    applied = config.corrections.get(name)
+    if applied is None or applied.weight or not applied.search:
+        raise ConfigError(
+            f"the search has no entry {name!r} in `corrections` that is of a control sample and has `weight: false`; "
+            f"it has {sorted(n for n, a in config.corrections.items() if not a.weight)}",
+            where=f"{where}.applied",
+            file=file,
+        )
+    data = str(campaign.searches[applied.search, applied.dataset].control["data"])
+    response = campaign.samples[data].response
+    value: Any = campaign.library.get("responses", response).get("detector", {}) if response else {}
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if value is None:
+        raise ConfigError(
+            f"{path!r}: nothing of that name in the detector part of the response {response!r} of {data}",
+            where=f"{where}.injected",
+            file=file,
+        )
+    formula = validate(Formula, value, file=file, where=f"{where}.injected")
+    unknown = sorted(formula.needs - set(applied.inputs[0]))
+    if unknown:
+        raise ConfigError(
+            f"{path!r} of the response {response!r} depends on {unknown}, and the correction has the inputs "
+            f"{sorted(applied.inputs[0])}",
+            where=f"{where}.injected",
+            file=file,
+        )
 
 
 def _corrections(campaign: Campaign, search: str, dataset: str, file: str) -> None:
@@ -222,6 +259,12 @@ def _corrections(campaign: Campaign, search: str, dataset: str, file: str) -> No
                     where=f"{where}.inputs",
                     file=file,
                 )
+        if not applied.weight and config.kind != "measurement":
+            raise ConfigError(
+                f"kind {config.kind} takes corrections as weights; `weight: false` is for measurements",
+                where=f"{where}.weight",
+                file=file,
+            )
         unknown = sorted(set(applied.samples) - set(_samples(config)))
         if unknown:
             raise ConfigError(

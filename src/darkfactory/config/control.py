@@ -14,7 +14,15 @@ from pydantic import Field, model_validator
 from darkfactory.config.base import StrictModel, Tagged
 from darkfactory.config.templates import ColumnCut
 
-__all__ = ["AppliedCorrection", "ControlAxis", "ControlConfig", "ControlCorrection", "ResponseConfig"]
+__all__ = [
+    "AppliedCorrection",
+    "ControlAxis",
+    "ControlConfig",
+    "ControlCorrection",
+    "ResponseConfig",
+    "ScaledPeak",
+    "Sideband",
+]
 
 
 class ControlAxis(StrictModel):
@@ -32,6 +40,56 @@ class ControlAxis(StrictModel):
         return self
 
 
+class Sideband(StrictModel):
+    """Background below a peak, taken off with what is beside it.
+
+    It starts at a threshold and rises as the square root of the distance to it.
+    """
+
+    column: str
+    """Column of the candidates."""
+    signal: tuple[float, float]
+    """Range of the peak."""
+    side: tuple[float, float]
+    """Range beside it, whose candidates count with a negative weight."""
+    threshold: Tagged
+    """Where the background starts."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Sideband:
+        ranges = sorted([self.signal, self.side])
+        if not self.threshold.value <= ranges[0][0] < ranges[0][1] <= ranges[1][0] < ranges[1][1]:
+            raise ValueError(
+                f"signal {list(self.signal)} and side {list(self.side)} must be ranges apart, above the threshold "
+                f"{self.threshold.value}"
+            )
+        return self
+
+    @property
+    def scale(self) -> float:
+        """Background in the peak's range over that in the sideband.
+
+        Example:
+            >>> zero = {"value": 0.0, "source": "assumed"}
+            >>> round(Sideband(column="x", signal=(0.0, 1.0), side=(1.0, 4.0), threshold=zero).scale, 6)
+            0.142857
+        """
+        areas = [
+            (high - self.threshold.value) ** 1.5 - (low - self.threshold.value) ** 1.5
+            for low, high in (self.signal, self.side)
+        ]
+        return float(areas[0] / areas[1])
+
+
+class ScaledPeak(StrictModel):
+    """How a peak moves when a scale changes."""
+
+    column: str
+    """Column that has the place of ``peak`` for the larger scale."""
+    step: float = Field(gt=0)
+    """By how much it is larger, relative."""
+
+
 class ControlCorrection(StrictModel):
     """One factor, data over simulation."""
 
@@ -39,7 +97,8 @@ class ControlCorrection(StrictModel):
     """What is corrected, for the file."""
     method: Literal["efficiency", "ratio", "scale"] = "efficiency"
     """efficiency: fraction of the candidates that pass; ratio: numbers of candidates, relative to those of the
-    ``reference`` bin, so that neither luminosity nor cross-section matters; scale: the median of ``peak``."""
+    ``reference`` bin, so that neither luminosity nor cross-section matters; scale: the median of ``peak``, or the scale
+    that moves it, see ``scaled``."""
     axes: dict[str, ControlAxis] = Field(min_length=1)
     """Name of an input of the correction to its bins."""
     cuts: tuple[ColumnCut, ...] = ()
@@ -56,6 +115,11 @@ class ControlCorrection(StrictModel):
     """Of ``ratio``: the bin, counted from 0 over all axes, where the factor is one."""
     peak: str = ""
     """Of ``scale``: the column whose median is compared."""
+    scaled: ScaledPeak | None = None
+    """Of ``scale``: what the peak does when momenta (or energies) are scaled; the factor is then that scale of data
+    over that of simulation instead of the ratio of the medians."""
+    sideband: Sideband | None = None
+    """Of ``efficiency`` and ``ratio``: background that is taken off."""
     systematic: Tagged
     """Relative, of all bins together: what the method leaves open."""
     min_events: float = Field(default=25.0, gt=0)
@@ -70,6 +134,10 @@ class ControlCorrection(StrictModel):
             raise ValueError(f"method {self.method}: `passing` and `lines` are of method efficiency")
         if (self.method == "scale") != bool(self.peak):
             raise ValueError("method scale, and no other, has a `peak`")
+        if self.scaled is not None and self.method != "scale":
+            raise ValueError(f"method {self.method}: `scaled` is of method scale")
+        if self.sideband is not None and self.method == "scale":
+            raise ValueError("method scale: `sideband` is of the methods efficiency and ratio")
         bins = 1
         for axis in self.axes.values():
             bins *= len(axis.edges) - 1
@@ -94,6 +162,10 @@ class AppliedCorrection(StrictModel):
     Its variations take the place of those that the detector's table gives under that name.
     """
 
+    nuisance: str = ""
+    """Nuisance parameter of its variations, the entry's name by default: entries that name the same one are one error
+    of all their factors (kaons of different origin)."""
+
     search: str = ""
     """Control sample that makes it,"""
     dataset: str = ""
@@ -109,11 +181,16 @@ class AppliedCorrection(StrictModel):
     """Only these samples, signals included; empty: all simulated ones."""
     trigger: bool = False
     """The factor is one of what the trigger keeps: the weight before the trigger stays."""
+    weight: bool = True
+    """False: weights stay, and the factor with its errors and its bin become columns ``factor_<name>``,
+    ``stat_<name>``, ``syst_<name>`` and ``bin_<name>`` that a measurement reads (a scale of momenta)."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> AppliedCorrection:
         if bool(self.file) == bool(self.search and self.dataset):
             raise ValueError("a correction comes from a control sample (search and dataset) or a file, one of them")
+        if not self.weight and len(self.inputs) != 1:
+            raise ValueError(f"weight: false goes with the inputs of one object, not of {len(self.inputs)}")
         return self
 
 

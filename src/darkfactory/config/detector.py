@@ -149,6 +149,8 @@ class TracksConfig(StrictModel):
     """Transverse impact parameter."""
     z0_um: TrackFormula
     """Longitudinal impact parameter."""
+    momentum_scale: TrackFormula | None = None
+    """Factor on momenta, of a response that stands for data; 1 if absent."""
     phi_mrad: TrackFormula
     """Azimuth."""
     tanlambda: TrackFormula

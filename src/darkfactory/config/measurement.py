@@ -36,21 +36,36 @@ class ControlPeak(StrictModel):
 
 
 class CorrectionConfig(StrictModel):
-    """Something that data have and simulation has not, corrected after a control sample."""
+    """Something that data have and simulation has not, corrected after a control sample.
+
+    Either the size is drawn (``size``) and a peak of configured statistics measures it (``control``), or a control
+    sample of this run does (``applied``, ``injected``).
+    """
 
     column: str
     """Column with the observable for a distortion of ``step``; between, it is linear."""
     step: float
     """Distortion of that column: a relative momentum scale, or a CM energy in GeV."""
-    size: Tagged
+    size: Tagged | None = None
     """Standard deviation that the pseudo-data's true distortion is drawn with."""
-    control: ControlPeak
+    control: ControlPeak | None = None
     """What it is measured with."""
+    applied: bool = False
+    """The search has an entry of this name in its section ``corrections``, with ``weight: false``: a factor, one and
+    the distortion, that a control sample measured."""
+    injected: str = ""
+    """Path of a formula in the ``detector`` part of the response that the control sample's pseudo-data have, such as
+    ``tracks.momentum_scale``: what the pseudo-data of the measurement are distorted by. It may depend on the inputs of
+    the correction."""
 
     @model_validator(mode="after")
     def _step(self) -> CorrectionConfig:
         if self.step == 0:
             raise ValueError("step is 0; give the distortion that the column was made with")
+        if self.applied == (self.size is not None) or (self.size is None) != (self.control is None):
+            raise ValueError("give `size` and `control`, or `applied: true` and `injected`, one of both")
+        if self.applied != bool(self.injected):
+            raise ValueError("`applied: true` and `injected` go together")
         return self
 
 
@@ -73,6 +88,8 @@ class MeasurementConfig(StrictModel):
     """Other ranges of the fit: the largest change of the result is a systematic error."""
     corrections: dict[str, CorrectionConfig] = Field(default_factory=dict)
     """Distortions of data, by name."""
+    variations: tuple[str, ...] = ()
+    """Nuisances of weights (columns ``var_<name>_up`` and ``_down``): how far the edge moves with them is an error."""
     systematics: dict[str, Tagged] = Field(default_factory=dict)
     """Further errors of the result, in GeV, which nothing here can tell."""
     toys: int = Field(default=500, ge=50)

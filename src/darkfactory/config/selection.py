@@ -150,6 +150,17 @@ class BMesonConfig(Sourced):
     """Only tracks that are identified as kaons; otherwise every track is taken for one, and a cut decides."""
 
 
+class DstarConfig(Sourced):
+    """Which combinations of a kaon, a pion and a slow pion are built; last cuts of a control sample are tighter."""
+
+    d0_mass: tuple[Energy, Energy]
+    """Range of the K pi mass."""
+    max_delta_m: Energy
+    """Largest difference of the masses of D*+ and D0."""
+    min_p: Energy = 0.0
+    """Least laboratory momentum of the kaon and of its pion."""
+
+
 Hadron = Literal["pi", "K", "p", "D_s", "D0", "Lambda", "Lambda_c", "Lambda_c_pi"]
 
 
@@ -185,6 +196,8 @@ class ObjectsConfig(StrictModel):
     """Fit of the tracks to the initial state, where the candidate has one."""
     b_meson: BMesonConfig | None = None
     """Combinations that a B meson may have decayed to, where the candidate is one."""
+    dstar: DstarConfig | None = None
+    """D*+ -> D0 pi+, where the candidate is one."""
     tagged: TaggedConfig | None = None
     """Hadrons of a B beside a tag, where the candidate is one."""
 

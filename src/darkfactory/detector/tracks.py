@@ -153,6 +153,8 @@ def reconstruct(
     scale = options.track_resolution_scale * np.where(tail, setting.tail_scale.value, 1.0)
     g = rng.normal(size=(6, n)) * scale
     new_pt = pt * np.maximum(1 + setting.pt_resolution(**names) * g[0], 0.1) * options.track_momentum_scale
+    if setting.momentum_scale is not None:
+        new_pt = new_pt * setting.momentum_scale(**names)
     new_phi = phi + 1e-3 * setting.phi_mrad(**names) * g[1]
     dip = 1 / np.tan(theta) + setting.tanlambda(**names) * g[2]
     # recovered photons carry the calorimeter's resolution

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from darkfactory.config.control import ControlConfig, ControlCorrection
+from darkfactory.config.control import ControlConfig, ControlCorrection, Sideband
 from darkfactory.config.load import validate
 from darkfactory.config.trigger import TriggerMenu
 from darkfactory.core.errors import InputError, RunError
@@ -28,7 +28,7 @@ from darkfactory.pipeline.summaries import ALL_FOLDS, cutflows, equivalent_lumin
 from darkfactory.records.correction import Correction, corrections_to_dict
 from darkfactory.report.control import ratio_figure
 from darkfactory.report.style import style
-from darkfactory.stats.ratios import Binned, Ratio, efficiencies, medians, ratio, yields
+from darkfactory.stats.ratios import Binned, Ratio, efficiencies, medians, ratio, scales, yields
 from darkfactory.templates.fill import cut_mask
 from darkfactory.trigger.emulate import line_weight
 
@@ -48,8 +48,12 @@ def counted(columns: Columns, config: ControlCorrection, menu: TriggerMenu | Non
         menu: the trigger menu that the events were seen by; None of recorded data, whose own bits count.
     """
     keep = cut_mask(columns, config.cuts)
+    weight = np.asarray(columns["weight"], dtype=float)
+    if config.sideband is not None:
+        weight = weight * _sideband_weight(_column(columns, config.sideband.column), config.sideband)
+        keep = keep & (weight != 0)
     used = {name: values[keep] for name, values in columns.items()}
-    weight = np.asarray(used["weight"], dtype=float)
+    weight = weight[keep]
     index = np.zeros(len(weight), dtype=np.int64)
     bins = 1
     for axis in config.axes.values():
@@ -67,7 +71,14 @@ def counted(columns: Columns, config: ControlCorrection, menu: TriggerMenu | Non
             passed = passed * line_weight(used[level], menu, level, lines)
         else:
             passed = passed * _recorded(used, config.recorded, lines)
-    return efficiencies(passed, weight, index, bins)
+    return efficiencies(passed, weight, index, bins, used.get("event_id"))
+
+
+def _sideband_weight(values: np.ndarray, sideband: Sideband) -> NDArray[np.float64]:
+    """One in the peak, negative beside it, zero elsewhere."""
+    x = np.asarray(values, dtype=float)
+    inside, beside = ((x >= low) & (x < high) for low, high in (sideband.signal, sideband.side))
+    return np.asarray(np.where(inside, 1.0, 0.0) - np.where(beside, sideband.scale, 0.0), dtype=np.float64)
 
 
 def _column(columns: Columns, name: str) -> np.ndarray:
@@ -98,7 +109,12 @@ def compare(
 ) -> tuple[Binned, Binned, Ratio]:
     """Data, simulation and their ratio in the bins of a correction."""
     seen, expected = counted(data, config, menus[0]), counted(simulation, config, menus[1])
-    return seen, expected, ratio(seen, expected, config.min_events)
+    if config.scaled is None:
+        return seen, expected, ratio(seen, expected, config.min_events)
+    # cuts on the peak act on the scaled one, too
+    moved = {**simulation, config.peak: _column(simulation, config.scaled.column)}
+    shifted = counted(moved, config, menus[1])
+    return seen, expected, scales(seen, expected, shifted, config.scaled.step, config.min_events)
 
 
 def correction_of(name: str, config: ControlCorrection, found: Ratio) -> Correction:
@@ -144,10 +160,13 @@ def _rows(config: ControlCorrection, seen: Binned, expected: Binned, found: Rati
 
 def _read(items: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """Candidates of all samples, each event with its weight in fb over the sample's generated number."""
-    tables = []
+    tables, first = [], 0
     for item in items:
         table = concatenate([read_table_part(path) for path in item["paths"]])
-        tables.append(table | {"weight": table["weight"] / item["n_generated"]})
+        # identifiers are those of one sample: events of two have nothing to do with each other
+        number = np.unique(table["event_id"], return_inverse=True)[1] + first
+        first += len(number)
+        tables.append(table | {"weight": table["weight"] / item["n_generated"], "event_id": number})
     names = [name for name in tables[0] if all(name in t for t in tables)]
     return concatenate([{name: t[name] for name in names} for t in tables])
 

@@ -14,13 +14,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from darkfactory.config.formula import Formula
 from darkfactory.config.load import validate
-from darkfactory.config.measurement import CorrectionConfig, MeasurementConfig
+from darkfactory.config.measurement import MeasurementConfig
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.core.errors import RunError
 from darkfactory.core.files import write_json
 from darkfactory.core.seeds import generator
 from darkfactory.execute.backends import Backend
+from darkfactory.pipeline.distortions import Distortion, drawn, found_in, slope_at
 from darkfactory.pipeline.drawn import write_figures
 from darkfactory.pipeline.parts import Progress
 from darkfactory.pipeline.request import Request, provenance
@@ -89,7 +91,7 @@ class Spectrum:
 
 
 def spectrum(
-    columns: Columns, config: MeasurementConfig, shift: Mapping[str, float] | None = None,
+    columns: Columns, config: MeasurementConfig, shift: Mapping[str, float | Array] | None = None,
     window: tuple[float, float] | None = None,
 ) -> Spectrum:  # fmt: skip
     """The spectrum of candidates that have distortions: ``shift`` by name of the correction."""
@@ -117,26 +119,45 @@ def _mass(edge: float, line: Array, reference: float) -> float:
     return float(reference + (edge - reference - line[0]) / line[1])
 
 
-def _control(c: CorrectionConfig, rng: np.random.Generator) -> dict[str, float]:
-    """The true distortion of the pseudo-data, and what the control sample says of it."""
-    true = float(rng.normal(0.0, c.size.value))
-    measured = true + float(rng.normal(0.0, c.control.error))
-    return {
-        "true": true, "measured": measured, "statistical": c.control.error, "residual": c.control.residual.value,
-    }  # fmt: skip
+def _near(columns: Columns, config: MeasurementConfig, edge: float) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(np.asarray(columns[config.observable], dtype=float) - edge) < _NEAR_EDGE)
 
 
-def _slope(columns: Columns, config: MeasurementConfig, c: CorrectionConfig, edge: float) -> float:
-    """By how much the edge moves for a distortion of one: the mean over events near it, GeV."""
-    values = np.asarray(columns[config.observable], dtype=float)
-    near = np.abs(values - edge) < _NEAR_EDGE
-    moved = (np.asarray(columns[c.column], dtype=float) - values)[near]
-    return float(np.average(moved, weights=columns["weight"][near]) / c.step)
+def _distortion(
+    name: str, config: MeasurementConfig, data: Columns, calibration: Columns, edge: float,
+    truth: tuple[Formula, Mapping[str, str]] | None, rng: np.random.Generator,
+) -> Distortion:  # fmt: skip
+    """What pseudo-data have and what a control sample says of it; errors are those near the edge."""
+    c = config.corrections[name]
+    near = _near(calibration, config, edge)
+    moves = slope_at(calibration, config.observable, c, near)
+    if truth is None:
+        return drawn(c, float(np.average(moves, weights=calibration["weight"][near])), rng)
+    return found_in(name, data, truth, {k: v[near] for k, v in calibration.items()}, moves)
+
+
+def _variations(columns: Columns, config: MeasurementConfig, edge: float) -> dict[str, float]:
+    """How far the edge moves with nuisances of weights, GeV, the larger of both sides.
+
+    Raises:
+        RunError: candidates without the nuisance.
+    """
+    found = {}
+    for name in config.variations:
+        sides = [f"var_{name}_{side}" for side in ("up", "down")]
+        if any(s not in columns for s in sides):
+            raise RunError(
+                f"measurement.variations: no columns {sides} among the candidates; nuisances are "
+                f"{sorted(c[4:-3] for c in columns if c.startswith('var_') and c.endswith('_up'))}"
+            )
+        moved = [spectrum({**columns, "weight": columns["weight"] * columns[s]}, config).edge for s in sides]
+        found[name] = max(abs(m - edge) for m in moved)
+    return found
 
 
 def systematics(
     config: MeasurementConfig, line: Array, covariance: Array, corrections: Mapping[str, Mapping[str, float]],
-    window_change: float,
+    window_change: float, variations: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Rows of the table of errors, in MeV, those computed here first."""
     rows = [
@@ -145,10 +166,16 @@ def systematics(
         {"name": "range of the fit", "mev": 1e3 * window_change, "source": "measured"},
     ]  # fmt: skip
     for name, c in corrections.items():
+        # what a control sample of this run says is measured, its residual is the number of its configuration
+        own = "measured" if config.corrections[name].applied else "derived"
         rows += [
-            {"name": f"{name}, {part}", "mev": abs(1e3 * c[part] * c["slope"] / line[1]), "source": "derived"}
-            for part in ("statistical", "residual")
+            {"name": f"{name}, {part}", "mev": abs(1e3 * c[part] * c["slope"] / line[1]), "source": source}
+            for part, source in (("statistical", own), ("residual", "derived"))
         ]
+    rows += [
+        {"name": f"{name}, weights", "mev": 1e3 * moved / line[1], "source": "measured"}
+        for name, moved in (variations or {}).items()
+    ]
     rows += [
         {"name": name.replace("_", " "), "mev": 1e3 * v.value, "source": v.source}
         for name, v in config.systematics.items()
@@ -179,7 +206,7 @@ def _toys(reference: Spectrum, events: float, config: MeasurementConfig, rng: np
 
 
 def _other_windows(
-    calibration: Columns, data: Columns, config: MeasurementConfig, applied: Mapping[str, float],
+    calibration: Columns, data: Columns, config: MeasurementConfig, applied: Mapping[str, float | Array],
     edges: tuple[float, float],
 ) -> float:  # fmt: skip
     """Largest change of the result with another range of the fit, in data and in the calibration alike."""
@@ -211,15 +238,19 @@ def finish(request: Mapping[str, Any], items: Sequence[Mapping[str, Any]], shown
     data = concatenate([read_folds(path, DATA_FOLDS) for path in item["paths"]])
 
     rng = generator(spec["seed"], "measure", spec["search"], spec["dataset"])
-    corrections = {name: _control(c, rng) for name, c in config.corrections.items()}
-    for name, found in corrections.items():
-        found["slope"] = _slope(tables[at], config, config.corrections[name], reference.edge)
-    true = {name: found["true"] for name, found in corrections.items()}
-    applied = {name: found["true"] - found["measured"] for name, found in corrections.items()}
+    truths = {n: (validate(Formula, t["formula"], where=n), t["inputs"]) for n, t in spec["injected"].items()}
+    distortions = {
+        name: _distortion(name, config, data, tables[at], reference.edge, truths.get(name), rng)
+        for name in config.corrections
+    }
+    corrections = {name: one.record for name, one in distortions.items()}
+    true = {name: one.true for name, one in distortions.items()}
+    applied = {name: one.left for name, one in distortions.items()}
     raw, corrected = spectrum(data, config, true), spectrum(data, config, applied)
     mass = _mass(corrected.edge, line, config.reference)
     change = _other_windows(tables[at], data, config, applied, (corrected.edge, reference.edge))
-    rows = systematics(config, line, covariance, corrections, change)
+    varied = _variations(tables[at], config, reference.edge)
+    rows = systematics(config, line, covariance, corrections, change, varied)
     statistical = corrected.error / line[1]
     control = sum((found["statistical"] * found["slope"] / line[1]) ** 2 for found in corrections.values())
     total = float(np.sqrt(statistical**2 + covariance[0, 0] / line[1] ** 2 + control))

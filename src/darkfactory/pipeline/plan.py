@@ -161,6 +161,8 @@ class Planner(SamplePlanner):
                 "correction": one.correction,
                 "inputs": [dict(i) for i in one.inputs],
                 "trigger": one.trigger,
+                "nuisance": one.nuisance,
+                "weight": one.weight,
             }
             for nuisance, one in config.corrections.items()
             if not one.samples or w["sample"] in one.samples
@@ -241,7 +243,17 @@ class Planner(SamplePlanner):
     def measure(self, w: Wildcards) -> dict[str, Any]:
         """The number that a measurement gives."""
         config = self._search(w)
-        return self._analysis(w) | {"measurement": config.measurement, "grid": self.grid(w), "data": "pseudo"}
+        injected = {}
+        for name, one in config.measurement.get("corrections", {}).items():
+            if one.get("applied"):
+                made = config.corrections[name]
+                control = self.campaign.searches[made.search, made.dataset].control
+                formula: Any = self._response(control["data"], "detector")
+                for key in one["injected"].split("."):
+                    formula = formula[key]
+                injected[name] = {"formula": formula, "inputs": dict(made.inputs[0])}
+        spec = {"measurement": config.measurement, "grid": self.grid(w), "data": "pseudo", "injected": injected}
+        return self._analysis(w) | spec
 
     def diagnostics(self, w: Wildcards) -> dict[str, Any]:
         """A closer look at a few fits of a dataset."""

@@ -58,7 +58,10 @@ def _applied(wanted: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Appli
                 f"{paths[one['file']]}: no correction {one['correction']!r}; there are {sorted(known)}; "
                 f"corrections.{nuisance} of the search names it"
             )
-        found[nuisance] = Applied(known[one["correction"]], tuple(one["inputs"]), one["trigger"])
+        found[nuisance] = Applied(
+            known[one["correction"]], tuple(one["inputs"]), one["trigger"], one.get("nuisance", ""),
+            one.get("weight", True),
+        )  # fmt: skip
     return found
 
 

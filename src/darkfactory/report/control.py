@@ -58,6 +58,9 @@ def ratio_figure(
         if mask.any():
             low.errorbar(x[mask], factor[mask], stat[mask], fmt=mark, ms=4, lw=1.0, mfc="k", label=label)
     low.axhline(1.0, color="#777777", lw=0.7)
+    ends = np.array([*(factor - total), *(factor + total), 1.0])
+    ends = ends[np.isfinite(ends)]
+    low.set_ylim(ends.min() - 0.08 * np.ptp(ends), ends.max() + 0.08 * np.ptp(ends))
     text = ["\n".join(f"{lo:.3g} to {hi:.3g}" for lo, hi in (r["bin"][name] for name in axes)) for r in rows]
     low.set_xticks(x, text, fontsize=7 if len(rows) < 10 else 5, rotation=0 if len(rows) < 7 else 60)
     low.minorticks_off()

@@ -20,7 +20,7 @@ from darkfactory.physics.constants import M_D0, M_E, M_K0, M_KPLUS, M_LAMBDA, M_
 from darkfactory.select.candidates import Candidates, Observable
 from darkfactory.select.objects import Array, Flat, cm_matrix, flatten, good_photons, good_tracks, photon_p4, transform
 from darkfactory.select.two_vertices import pair_mass_squared
-from darkfactory.select.vectors import angle, mass2, signed_root
+from darkfactory.select.vectors import angle, mass2, modulus, polar_angle, signed_root
 
 __all__ = [
     "FINALS",
@@ -169,6 +169,7 @@ def kaon_displaced_pair(events: ak.Array, objects: ObjectsConfig, frame: BeamFra
         "minus": three[one],
         "plus": three[two],
         "kaon": tracks["is_k"][kaon[row]].astype(float),
+        "kaon_lab": three[kaon[row]],
         "strange": strange[row],
         "b": b,
         "final": final.astype(float),
@@ -246,6 +247,14 @@ def _four(p: Array) -> Array:
     return np.concatenate([np.zeros((len(p), 1)), p], axis=1)
 
 
+def _size(p: Array) -> Array:
+    return modulus(_four(p))
+
+
+def _theta(p: Array) -> Array:
+    return polar_angle(_four(p))
+
+
 def _opening(one: Array, two: Array) -> Array:
     return angle(_four(one), _four(two))
 
@@ -269,6 +278,17 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("n_identified", "1", ("identified",), lambda x: x, (-0.5, 2.5),
                "tracks of the pair that are identified as what S decays to"),
     Observable("is_kaon", "1", ("kaon",), lambda x: x, (-0.5, 1.5), "1 for a kaon that is identified as one"),
+    Observable("p_kaon", "GeV", ("kaon_lab",), _size, (0.0, 5.0), "laboratory momentum of the kaon"),
+    Observable("theta_kaon", "rad", ("kaon_lab",), _theta, (0.0, np.pi), "laboratory polar angle of the kaon"),
+    *(
+        observable
+        for sign in _PAIR
+        for observable in (
+            Observable(f"p_{sign}", "GeV", (sign,), _size, (0.0, 5.0), f"laboratory momentum of the {sign} track of S"),
+            Observable(f"theta_{sign}", "rad", (sign,), _theta, (0.0, np.pi),
+                       f"laboratory polar angle of the {sign} track of S"),
+        )
+    ),
     Observable("m_strange", "GeV", ("strange",), lambda p: signed_root(mass2(p)), (0.4, 1.2), "mass of the K*0"),
     Observable("r_s", "cm", ("r_xy",), lambda r: r, (0.0, 60.0), "transverse radius of the pair's vertex"),
     Observable("distance_s", "cm", ("distance",), lambda d: d, (0.0, 60.0), "distance of the pair's vertex"),

@@ -11,6 +11,7 @@ from darkfactory.select import (
     dilepton,
     dimuon,
     ditau,
+    dstar,
     emu,
     fourmuon,
     kaon_diphoton,
@@ -20,6 +21,7 @@ from darkfactory.select import (
     single_photon,
     tag_probe,
     tagged,
+    tau_probe,
     tau_topology,
     triplet,
     two_vertices,
@@ -32,6 +34,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
     {
         "dimuon_ditau": ditau.dimuon_ditau,
         "dimuon_recoil": dimuon.dimuon_recoil,
+        "dstar": dstar.dstar,
         "emu_recoil": emu.emu_recoil,
         "four_muon_pairs": fourmuon.four_muon_pairs,
         "kaon_diphoton": kaon_diphoton.kaon_diphoton,
@@ -43,6 +46,7 @@ CANDIDATES: Mapping[str, Builder] = MappingProxyType(
         "tag_and_probe": tag_probe.tag_and_probe,
         "tagged_hadron": tagged.tagged_hadron,
         "tau_3x1": tau_topology.tau_3x1,
+        "tau_tag_probe": tau_probe.tau_tag_probe,
         "tautau_dilepton": dilepton.tautau_dilepton,
         "two_vertices": two_vertices.two_vertices,
     }
@@ -53,6 +57,7 @@ OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
     {
         "dimuon_ditau": MappingProxyType({o.name: o for o in ditau.OBSERVABLES}),
         "dimuon_recoil": MappingProxyType({o.name: o for o in dimuon.OBSERVABLES}),
+        "dstar": MappingProxyType({o.name: o for o in dstar.OBSERVABLES}),
         "emu_recoil": MappingProxyType({o.name: o for o in emu.OBSERVABLES}),
         "four_muon_pairs": MappingProxyType({o.name: o for o in fourmuon.OBSERVABLES}),
         "kaon_diphoton": MappingProxyType({o.name: o for o in kaon_diphoton.OBSERVABLES}),
@@ -64,6 +69,7 @@ OBSERVABLES: Mapping[str, Mapping[str, Observable]] = MappingProxyType(
         "tag_and_probe": MappingProxyType({o.name: o for o in tag_probe.OBSERVABLES}),
         "tagged_hadron": MappingProxyType({o.name: o for o in tagged.OBSERVABLES}),
         "tau_3x1": MappingProxyType({o.name: o for o in tau_topology.OBSERVABLES}),
+        "tau_tag_probe": MappingProxyType({o.name: o for o in tau_probe.OBSERVABLES}),
         "tautau_dilepton": MappingProxyType({o.name: o for o in dilepton.OBSERVABLES}),
         "two_vertices": MappingProxyType({o.name: o for o in two_vertices.OBSERVABLES}),
     }

@@ -9,6 +9,8 @@ Observables are after Belle II, Phys. Rev. Lett. 130, 181803 (tau -> l alpha) an
 
 from __future__ import annotations
 
+from functools import partial
+
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
@@ -210,6 +212,11 @@ def _pair_masses(pions: Array) -> list[Array]:
     return [mass2(pions[:, a] + pions[:, b]) for a, b in ((0, 1), (0, 2), (1, 2))]
 
 
+def _sorted_theta(place: int, pions: Array) -> Array:
+    angles = np.stack([polar_angle(pions[:, i]) for i in range(3)], axis=1)
+    return np.ascontiguousarray(np.sort(angles, axis=1)[:, place])
+
+
 _ONE, _THREE = "one", "three"
 
 OBSERVABLES: tuple[Observable, ...] = (
@@ -231,6 +238,14 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("p_one_lab", "GeV", ("one_lab",), modulus, (0.0, 8.0), "laboratory momentum of the single track"),
     Observable("theta_one_lab", "rad", ("one_lab",), polar_angle, (0.0, np.pi),
                "laboratory polar angle of the single track"),
+    *(
+        Observable(f"theta_three_{name}", "rad", ("pions_lab",), partial(_sorted_theta, place), (0.0, np.pi),
+                   f"laboratory polar angle of the {name} of the three tracks in that angle")
+        for place, name in enumerate(("first", "second", "third"))
+    ),
+    Observable("theta_three_lab", "rad", ("pions_lab",),
+               lambda p: polar_angle(p[:, 0] + p[:, 1] + p[:, 2]), (0.0, np.pi),
+               "laboratory polar angle of the three tracks together"),
     Observable("thrust", "1", ("thrust",), lambda t: t, (0.5, 1.0), "CM thrust of the four tracks"),
     Observable("cos_thrust", "1", ("axis",), lambda a: np.abs(a[:, 2]), (0.0, 1.0),
                "|cos| of the CM polar angle of the thrust axis"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Binned", "Ratio", "efficiencies", "medians", "ratio", "yields"]
+__all__ = ["Binned", "Ratio", "efficiencies", "medians", "ratio", "scales", "yields"]
 
 FloatArray = NDArray[np.float64]
 
@@ -45,20 +45,25 @@ class Ratio:
 def _effective(w: FloatArray, index: NDArray[np.int64], n: int) -> tuple[FloatArray, FloatArray]:
     total = np.asarray(np.bincount(index, weights=w, minlength=n), dtype=np.float64)
     squares = np.bincount(index, weights=w * w, minlength=n)
-    return total, np.divide(total * total, squares, out=np.zeros(n), where=squares > 0)
+    # weights of sidebands are negative: bins that they take below zero have no entries
+    return total, np.divide(total * total, squares, out=np.zeros(n), where=(squares > 0) & (total > 0))
 
 
-def efficiencies(passed: ArrayLike, weights: ArrayLike, index: ArrayLike, bins: int) -> Binned:
+def efficiencies(
+    passed: ArrayLike, weights: ArrayLike, index: ArrayLike, bins: int, event: ArrayLike | None = None
+) -> Binned:
     """Weighted fraction that passes.
 
-    The error is that of a weighted mean, sqrt(sum w^2 (p - e)^2) / sum w, at least 0.5 / (n + 1) of n effective
-    entries: it does not vanish where all or none pass.
+    The error is that of a weighted mean, sqrt(sum r^2) / sum w, at least 0.5 / (n + 1) of n effective entries: it does
+    not vanish where all or none pass. r is w (p - e), of all entries of an event together: both muons of a pair are
+    probes once, and three pions of a tau are found or not with one tag.
 
     Args:
         passed: probability to pass of each entry, shape (n,).
         weights: of the entries.
         index: bin of each entry.
         bins: number of bins; the last value is that of all bins together.
+        event: of each entry; each entry is an event without.
 
     Returns:
         Arrays of ``bins + 1`` entries.
@@ -67,6 +72,11 @@ def efficiencies(passed: ArrayLike, weights: ArrayLike, index: ArrayLike, bins: 
         >>> found = efficiencies([1, 1, 1, 0], np.ones(4), np.zeros(4, int), 1)
         >>> found.value.tolist(), found.error.round(4).tolist()
         ([0.75, 0.75], [0.2165, 0.2165])
+
+        The same of two events, one with two entries that pass:
+
+        >>> efficiencies([1, 1, 1, 0], np.ones(4), np.zeros(4, int), 1, [7, 7, 8, 8]).error.round(4).tolist()
+        [0.1768, 0.1768]
     """
     p, w = np.asarray(passed, dtype=float), np.asarray(weights, dtype=float)
     where = np.concatenate([np.asarray(index, dtype=np.int64), np.full(len(p), bins)])
@@ -75,7 +85,12 @@ def efficiencies(passed: ArrayLike, weights: ArrayLike, index: ArrayLike, bins: 
     value = np.divide(
         np.bincount(where, weights=w * p, minlength=bins + 1), total, out=np.full(bins + 1, np.nan), where=total > 0
     )
-    spread = np.bincount(where, weights=(w * (p - value[where])) ** 2, minlength=bins + 1)
+    rest = w * (p - value[where])
+    if event is not None:
+        _, number = np.unique(np.asarray(event), return_inverse=True)
+        key, place = np.unique(np.tile(number, 2) * (bins + 1) + where, return_inverse=True)
+        rest, where = np.bincount(place, weights=rest), key % (bins + 1)
+    spread = np.bincount(where, weights=rest**2, minlength=bins + 1)
     error = np.divide(np.sqrt(spread), total, out=np.full(bins + 1, np.nan), where=total > 0)
     return Binned(value, np.maximum(error, 0.5 / (effective + 1)), effective)
 
@@ -152,3 +167,31 @@ def ratio(data: Binned, simulation: Binned, min_events: float) -> Ratio:
     own = (entries[:-1] >= min_events) & np.isfinite(value[:-1]) & (value[:-1] > 0) & np.isfinite(error[:-1])
     few = error[-1] * np.sqrt(max(entries[-1], 1.0) / np.maximum(entries[:-1], 1.0))
     return Ratio(np.where(own, value[:-1], value[-1]), np.where(own, error[:-1], few), own)
+
+
+def scales(data: Binned, simulation: Binned, shifted: Binned, step: float, min_events: float) -> Ratio:
+    """Factor on a scale that puts the peak of simulation where that of data is.
+
+    1 + step (data - simulation) / (shifted - simulation): what the peak does when the scale changes is found from the
+    same simulated events, so that background below the peak and cuts on it count on both sides.
+
+    Args:
+        data: places of the peak, as :func:`medians` gives them.
+        simulation: likewise.
+        shifted: of simulation with a scale that is larger by ``step``.
+        step: relative.
+        min_events: effective entries that a bin needs; others take the factor of all bins, see :func:`ratio`.
+
+    Example:
+        >>> d, s, m = (Binned(np.full(2, v), np.full(2, 3e-4), np.full(2, 100.0)) for v in (1.8651, 1.8648, 1.8664))
+        >>> found = scales(d, s, m, 0.001, 25.0)
+        >>> found.value.round(7).tolist(), found.error.round(7).tolist()
+        ([1.0001875], [0.0002652])
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (shifted.value - simulation.value) / step
+        value = 1 + (data.value - simulation.value) / slope
+        error = np.hypot(data.error, simulation.error) / np.abs(slope)
+    # the ratio of these has that value and that error
+    one = np.zeros_like(value)
+    return ratio(Binned(value, error, data.effective), Binned(one + 1, one, simulation.effective), min_events)

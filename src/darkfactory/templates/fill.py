@@ -107,6 +107,7 @@ def fill(
     *,
     n_generated: float,
     variations: Mapping[str, npt.ArrayLike] | None = None,
+    onto: Histogram | None = None,
 ) -> Histogram:
     """Histogram values; entries outside the edges are dropped (bins are closed below, open above).
 
@@ -116,6 +117,7 @@ def fill(
         weights: in fb.
         n_generated: events generated for these candidates (before any cut).
         variations: factors on the weights, by variation name.
+        onto: of the entries before: these go on top one by one, with the bits of all entries at once.
 
     Example:
         >>> h = fill([[0.5, 1.5, 1.7]], [np.array([0.0, 1.0, 2.0])], [1.0, 2.0, 2.0], n_generated=10,
@@ -134,15 +136,29 @@ def fill(
     index, w = index[inside], w[inside]
     size = int(np.prod(shape))
 
-    def sums(entries: FloatArray) -> FloatArray:
+    if onto is not None:
+        index = np.concatenate([np.arange(size), index])
+
+    def sums(entries: FloatArray, before: FloatArray | None) -> FloatArray:
+        if before is not None:
+            entries = np.concatenate([before.ravel(), entries])
         return np.asarray(np.bincount(index, weights=entries, minlength=size), dtype=float).reshape(shape)
 
-    varied = {name: sums(w * np.asarray(f, dtype=float)[inside]) for name, f in sorted((variations or {}).items())}
-    return Histogram(tuple(edges), sums(w), sums(w**2), varied, float(n_generated))
+    varied = {
+        name: sums(w * np.asarray(f, dtype=float)[inside], None if onto is None else onto.variations[name])
+        for name, f in sorted((variations or {}).items())
+    }
+    total, squares = (None, None) if onto is None else (onto.sumw, onto.sumw2)
+    return Histogram(tuple(edges), sums(w, total), sums(w**2, squares), varied, float(n_generated))
 
 
 def fill_region(
-    columns: Columns, region: RegionConfig, edges: Sequence[FloatArray], *, n_generated: float
+    columns: Columns,
+    region: RegionConfig,
+    edges: Sequence[FloatArray],
+    *,
+    n_generated: float,
+    onto: Histogram | None = None,
 ) -> Histogram:
     """Histogram of one chunk of candidates in one region, with all its variation columns.
 
@@ -151,6 +167,7 @@ def fill_region(
         region: observables and last cuts.
         edges: of the region's axes (:attr:`RegionBinning.edges`).
         n_generated: events generated for this chunk, in the folds used.
+        onto: of the chunks before, see :func:`fill`.
     """
     keep = region_mask(columns, region)
     names = [region.observable] + ([region.second_axis.observable] if region.second_axis else [])
@@ -165,4 +182,5 @@ def fill_region(
         np.asarray(_column(columns, "weight"), dtype=float)[keep],
         n_generated=n_generated,
         variations=factors,
+        onto=onto,
     )

@@ -39,7 +39,7 @@ class ResponseEvents:
     observable: FloatArray
     truth: FloatArray
     weight: FloatArray
-    group: NDArray[np.int64]
+    group: NDArray[np.integer]
 
 
 @dataclass(frozen=True)
