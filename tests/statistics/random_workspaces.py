@@ -249,6 +249,7 @@ def by_engine(seed: int, backends: Sequence[Backend], *, certificates: bool = Tr
             off = made.get("cls_deviation") is None or made["cls_deviation"] > CertificateConfig().tolerance
             row["certificate"] = "fit failed" if "failed" in made else "CLs" if off else "gradient"
             row["why"] = made.get("failed") or [made.get("cls_deviation"), made.get("possible_gain")]
+            row["degenerate"] = degenerate(first)
         if certificates:
             row["lower"] = lower_minima(batch, first, seed, backends[-1])
     return row
