@@ -1,9 +1,9 @@
 """Coverage at 90 % CL with nuisances: counting and a peak on a spectrum, by the method that the engine chooses.
 
 Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/coverage_study.py FOLDER [passes [kind ...]]``. Each pass adds data
-sets to every entry of the kinds asked for (``exact`` and ``asymptotic`` 500, ``toys`` 100 of 300 toys each), all kinds if
-none is named; what is finished is kept in FOLDER and not made again. After each pass the maps are drawn and the
-lowest entries printed.
+sets to every entry of the kinds asked for (all if none is named): 500 to ``exact`` and ``asymptotic``, 100 to ``toys``
+with 300 toys behind each. What is finished is kept in FOLDER and not made again. After each pass the maps are drawn and
+the lowest entries printed.
 """
 
 from __future__ import annotations
