@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pyhf
 import pytest
@@ -172,3 +174,23 @@ def test_the_direct_normal_distribution_has_the_same_bits() -> None:
         )  # fmt: skip
     with pyhf_backend(pyhf.optimize.scipy_optimizer()):
         assert type(pyhf.tensorlib) is type(stock)
+
+
+def test_threads_take_turns_at_pyhfs_backend() -> None:
+    seen: list[str] = []
+    waiting = threading.Event()
+
+    def other() -> None:
+        waiting.set()
+        with pyhf_backend(pyhf.optimize.scipy_optimizer()):
+            seen.append(pyhf.get_backend()[1].name)
+
+    thread = threading.Thread(target=other)
+    with pyhf_backend(NewtonOptimizer()):
+        thread.start()
+        assert waiting.wait(5)
+        thread.join(0.2)
+        assert seen == []
+        assert pyhf.get_backend()[1].name == "newton"
+    thread.join(5)
+    assert seen == ["scipy"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ Density = Callable[[FloatArray, FloatArray], FloatArray]
 # minima of one model remembered as starts of the next fits
 _STARTS_KEPT = 16
 _PATIENCE = 10
+# pyhf has one backend a process: threads that set it take turns
+_BACKEND = threading.RLock()
 # of those remembered or given, where all starts are tried for the lowest of several minima
 _HINTS_TRIED = 8
 
@@ -44,19 +47,21 @@ class _DirectBackend(pyhf.tensor.numpy_backend):  # type: ignore[misc]  # its ba
 def pyhf_backend(optimizer: Any) -> Iterator[None]:
     """Use pyhf's numpy backend with an optimiser inside a block, then restore whatever was set.
 
-    With the Newton optimiser pyhf also gets the normal distribution function by the direct way (same bits).
+    With the Newton optimiser pyhf also gets the normal distribution function by the direct way (same bits). The backend
+    is one of the whole process: another thread waits until the block ends.
 
     Example:
         >>> with pyhf_backend(NewtonOptimizer()):
         ...     pyhf.get_backend()[1].name
         'newton'
     """
-    old_tensor, old_optimizer = pyhf.get_backend()
-    pyhf.set_backend(_DirectBackend() if isinstance(optimizer, NewtonOptimizer) else "numpy", optimizer)
-    try:
-        yield
-    finally:
-        pyhf.set_backend(old_tensor, old_optimizer)
+    with _BACKEND:
+        old_tensor, old_optimizer = pyhf.get_backend()
+        pyhf.set_backend(_DirectBackend() if isinstance(optimizer, NewtonOptimizer) else "numpy", optimizer)
+        try:
+            yield
+        finally:
+            pyhf.set_backend(old_tensor, old_optimizer)
 
 
 class NewtonOptimizer:
