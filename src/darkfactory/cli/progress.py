@@ -26,6 +26,8 @@ _ENGINE = re.compile(
 )
 _LAST_LINES = 25
 _POLL = 0.1
+# seconds for an engine that was told by the terminal to end by itself
+_GRACE = 5.0
 _WIDTH = 24
 
 
@@ -205,8 +207,14 @@ def follow(
         except KeyboardInterrupt:
             reporter.end()
             out.write("interrupted: the jobs that run are ended, what is finished is kept\n")
-            # the terminal told the engine, too; it takes its time to leave nothing half done
-            child.wait()
+            # a terminal tells the engine, too, and it takes its time to leave nothing half done; a signal to this
+            # process alone, as from a supervisor or an editor's stop button, does not reach it
+            try:
+                child.wait(timeout=_GRACE)
+            except subprocess.TimeoutExpired:
+                # the engine finishes the jobs that run and starts no others
+                child.terminate()
+                child.wait()
             raise
         finally:
             if child.poll() is None:

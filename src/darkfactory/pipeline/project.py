@@ -8,7 +8,7 @@ from typing import Any
 
 from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
 from darkfactory.config.load import validate
-from darkfactory.config.points import axis_columns, point_columns, point_order
+from darkfactory.config.points import axis_columns, parse_point, point_columns, point_order
 from darkfactory.config.projection import SystematicsRule
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.errors import UserError
@@ -147,6 +147,8 @@ def translate(
         for row in rows:
             key = (row["hypothesis"], row["point"])
             if row["hypothesis"] != model.hypothesis or key not in rates:
+                continue
+            if set(parse_point(row["point"])) != set(model.axes):
                 continue
             # limits on branching fractions are in units of the sample's rate
             rate = 1.0 if row["quantity"] == "branching_fraction" else rates[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import pty
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,21 @@ def test_in_a_file_there_are_plain_lines_and_the_full_text_is_in_a_log(tmp_path:
     assert out.getvalue().startswith("1 of 4 jobs (25 %), last: simulate")
     assert "Building DAG" not in out.getvalue()
     assert (told.done, told.total) == (1, 4)
+
+
+def test_an_interrupt_of_this_process_alone_ends_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darkfactory.cli.progress._GRACE", 0.1)
+    # as under a shell that starts it in the background: deaf for the interrupt of a terminal
+    script = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
+    out = io.StringIO()
+    timer = threading.Timer(1.0, _thread.interrupt_main)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        follow([sys.executable, "-c", script], stream=out, logs=tmp_path / "logs")
+    timer.join()
+    assert time.monotonic() - started < 30
+    assert "interrupted: " in out.getvalue()
 
 
 def test_quiet_says_errors_alone(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_a_scan_is_projected_translated_and_drawn(tmp_path: Path, monkeypatch: p
     fractions = [{**r, "quantity": "branching_fraction"} for r in rows]
     one, two = (translate(fractions, {("zprime", "m1p00000"): sigma}, {"zp": MODEL})[0] for sigma in (4.0, 8.0))
     assert one["expected"] == two["expected"] == pytest.approx(0.1 * rows[0]["expected"] ** 0.5)
+    wide = MODEL.model_copy(update={"axes": ("mass", "width")})
+    assert translate(rows, {("zprime", "m1p00000"): 4.0}, {"wide": wide}) == []
     interpretation = InterpretationConfig(models={"zp": MODEL})
     files = draw(rows, couplings, interpretation, tmp_path / "out", "statistics",
                  {"dataset": "belle2_80fb", "discovery": [5.0]})  # fmt: skip
