@@ -158,6 +158,8 @@ COMMANDS: tuple[Mistake, ...] = (
     Mistake("export before a run", ("export", "pyhf", "-s", "alp_3gamma", "-p", "m0p50000"), "run the search first"),
     Mistake("export of an unknown hypothesis", ("export", "pyhf", "-s", "alp_3gamma", "-p", "0.5", "--hypothesis", "a"),
             r"it has \['alp'\]"),
+    Mistake("hepdata of a control sample", ("export", "hepdata", "-s", "control_ee"), "control.*its result is corrections.json",
+            _set("config/campaigns/small.yaml", "searches", {"control_ee": []})),
     Mistake("hepdata before a run", ("export", "hepdata", "-s", "alp_3gamma"), "run the search first|no such file"),
     Mistake("project to a word", ("project", *ALP, "-l", "1 /ab"), "'1 /ab' is not a valid float"),
     Mistake("project to nothing", ("project", *ALP, "-l", "-5"), "-5.*(positive|above 0|greater)"),

@@ -152,16 +152,26 @@ def hepdata(
     Tables of limits, couplings and efficiencies, and the workspaces of all points; they say what stands for data.
     Nothing is uploaded.
     """
-    from darkfactory.pipeline.blinding import data_spec
-    from darkfactory.pipeline.hepdata import dataset_tables, validate_archive, workspace_archive, write_archive
+    from darkfactory.pipeline.blinding import chain_path, read_records
+    from darkfactory.pipeline.hepdata import (
+        data_of_results,
+        dataset_tables,
+        submission_comment,
+        validate_archive,
+        workspace_archive,
+        write_archive,
+    )
 
     resolved = chosen_campaign(campaign, config_dir, settings)
     first = find_dataset(resolved, search, dataset)
     name = resolved.config.campaign
     datasets = [d for s, d in resolved.searches if s == search and (dataset is None or d == first["dataset"])]
-    tables, resources = [], {}
+    tables, resources, states = [], {}, {}
     for d in datasets:
         config = resolved.searches[search, d]
+        if config.kind != "search":
+            result = {"control": "corrections.json", "measurement": "measurement.json"}[config.kind]
+            raise UserError(f"{search} is of kind {config.kind}: it has no limits to export, its result is {result}")
         beams = resolved.library.get(
             "detectors", resolved.samples[next(iter(config.hypotheses.values())).sample].detector
         )
@@ -172,15 +182,16 @@ def hepdata(
             "dataset": d,
             "luminosity_fb": config.data.luminosity,
             "sqrts_gev": beams["beams"]["sqrts_gev"]["value"],
-            "data": data_spec(name, config, resolved.config.data)["data"],
+            "data": data_of_results(base, resolved.config.data),
         }
+        records = read_records(chain_path(name, search, d)) if config.data.recorded else ()
+        states[d] = about["data"], records[-1] if records else None, bool(config.data.recorded)
         tables += dataset_tables(base, about)
         text = f"HistFactory workspaces of {d}, one JSON file a point, readable by pyhf"
         resources[f"workspaces_{d}.tar.gz"] = (text, workspace_archive(base))
     title = next(iter(c.title for (s, _), c in resolved.searches.items() if s == search))
     file = output or Path(path("report", campaign=name)).parents[1] / "hepdata" / search / "submission.tar.gz"
-    comment = f"{title}. Made by darkfactory, campaign {name}; nothing here is a measurement."
-    write_archive(file, tables, comment, resources)
+    write_archive(file, tables, submission_comment(title, name, states), resources)
     checked = (
         "valid by HEPData's validator"
         if validate_archive(file)

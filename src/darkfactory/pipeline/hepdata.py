@@ -15,6 +15,7 @@ import yaml
 
 from darkfactory.core.errors import RunError, UserError
 from darkfactory.core.files import atomic_path, read_json
+from darkfactory.records.unblinding import Unblinding
 from darkfactory.report.hepdata import (
     HepdataTable,
     coupling_tables,
@@ -25,7 +26,14 @@ from darkfactory.report.hepdata import (
 from darkfactory.report.style import DATA_LABELS
 from darkfactory.store.tables import read_csv
 
-__all__ = ["dataset_tables", "validate_archive", "workspace_archive", "write_archive"]
+__all__ = [
+    "data_of_results",
+    "dataset_tables",
+    "submission_comment",
+    "validate_archive",
+    "workspace_archive",
+    "write_archive",
+]
 
 
 def dataset_tables(base: Path, about: Mapping[str, Any]) -> list[HepdataTable]:
@@ -39,6 +47,44 @@ def dataset_tables(base: Path, about: Mapping[str, Any]) -> list[HepdataTable]:
     tables = limit_tables(read_csv(base / "limits.csv"), said)
     tables += coupling_tables(read_csv(base / "couplings.csv"), said)
     return tables + efficiency_tables(read_csv(base / "efficiency.csv"), said)
+
+
+def data_of_results(base: Path, configured: str) -> str:
+    """What the limits of a dataset were found with: as they say themselves."""
+    rows = read_csv(base / "limits.csv")
+    return str(rows[0]["data"]) if rows and rows[0].get("data") else configured
+
+
+def submission_comment(title: str, campaign: str, states: Mapping[str, tuple[str, Unblinding | None, bool]]) -> str:
+    """What a submission is, and what its observed limits are of.
+
+    Args:
+        title: of the search.
+        campaign: its name.
+        states: dataset to the kind of data of its results, the record that opened its data, if there is one, and
+            whether it has recorded data.
+
+    Raises:
+        UserError: data were opened, but the results are those of before.
+
+    Example:
+        >>> submission_comment("T", "laptop", {"d": ("pseudo", None, False)})
+        'T. Made by darkfactory, campaign laptop. d: pseudo-data. Nothing here is a measurement.'
+    """
+    said = []
+    for dataset, (data, record, recorded) in states.items():
+        if data == "real" and record is not None:
+            said.append(f"{dataset}: recorded data, opened {record.time[:10]} by {record.by} ({record.reason})")
+        elif record is not None:
+            raise UserError(
+                f"{dataset}: the data are open since {record.time[:10]}, the results are of {DATA_LABELS[data]}; run "
+                "the search again first"
+            )
+        else:
+            said.append(f"{dataset}: {DATA_LABELS[f'blinded_{data}' if recorded else data]}")
+    real = any(data == "real" for data, _, _ in states.values())
+    text = f"{title}. Made by darkfactory, campaign {campaign}. {'; '.join(said)}."
+    return text if real else f"{text} Nothing here is a measurement."
 
 
 def workspace_archive(base: Path) -> bytes:
@@ -106,6 +152,6 @@ def validate_archive(file: Path) -> bool:
         validator = FullSubmissionValidator()
         good = validator.validate(archive=str(file))
     if not good:
-        found = {k: [str(m) for m in v] for k, v in validator.get_messages().items()}
+        found = {k: [m.message for m in v] for k, v in validator.get_messages().items()}
         raise RunError(f"{file}: HEPData's validator finds fault: {found}")
     return True

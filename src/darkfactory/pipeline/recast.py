@@ -63,7 +63,7 @@ def limits_of_search(file: str | Path, hypothesis: str) -> list[dict[str, Any]]:
     """
     rows = read_csv(file)
     own = [r for r in rows if r["hypothesis"] == hypothesis and r.get("width") is None]
-    if any(r.get("mass2_gev") is not None or r.get("lifetime2_cm") is not None for r in own):
+    if any(r.get("mass2_gev") is not None or r.get("ctau2_cm") is not None for r in own):
         raise UserError(
             f"{file}: limits of {hypothesis} depend on a second mass or lifetime, which a recast cannot take"
         )

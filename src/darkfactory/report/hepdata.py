@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from darkfactory.config.points import AXES
+
 __all__ = ["HepdataTable", "coupling_tables", "efficiency_tables", "limit_tables", "submission_documents"]
 
 Row = Mapping[str, Any]
 
-_AXES = {
-    "mass_gev": ("mass", "GeV"),
-    "width": ("width over mass", ""),
-    "mass2_gev": ("second mass", "GeV"),
-    "lifetime_cm": ("c tau", "cm"),
-    "lifetime2_cm": ("second c tau", "cm"),
-}
+_NAMES = {"lifetime": "c tau", "lifetime2": "second c tau", "mass2": "second mass", "mass3": "third mass"}
+_NAMES |= {"width": "width over mass", "splitting": "mass splitting over mass"}
+_AXES = {axis.column: (_NAMES.get(axis.name, axis.name), axis.unit) for axis in AXES.values()}
 # HEPData's sign for no value
 _NONE = "-"
 _NAME_LENGTH = 64
@@ -27,7 +25,7 @@ class HepdataTable:
     """One table.
 
     Attributes:
-        name: at most 64 characters.
+        name: of the table; the submission has it cut to 64 characters.
         file: name of its YAML file.
         description: a sentence or two.
         independent: headers and values of independent variables.
@@ -74,7 +72,8 @@ def _banded(name: str, unit: str, rows: Sequence[Row], qualifiers: Mapping[str, 
         errors = []
         for n in (1, 2):
             low, high, middle = row[f"expected_m{n}"], row[f"expected_p{n}"], row["expected"]
-            if None not in (low, high, middle):
+            # an error of zero, where counts leave no choice, is none to HEPData
+            if None not in (low, high, middle) and low < high:
                 errors.append({"asymerror": {"minus": low - middle, "plus": high - middle}, "label": f"{n} s.d."})
         if errors:
             value["errors"] = errors
@@ -127,7 +126,7 @@ def limit_tables(rows: Sequence[Row], about: Mapping[str, Any]) -> list[HepdataT
         kind = ", credible" if bayes else ""
         tables.append(
             HepdataTable(
-                name=f"{about['dataset']}: limits, {hypothesis}, {cl:.0%} CL{kind}"[:_NAME_LENGTH],
+                name=f"{about['dataset']}: limits, {hypothesis}, {cl:.0%} CL{kind}",
                 file=_file(about["dataset"], "limits", hypothesis, f"cl{cl}", *(["bayes"] if bayes else [])),
                 description=f"Upper limits on the {quantity} of {hypothesis} at {cl:.0%} confidence level, "
                 f"{about['luminosity_fb']:g} /fb, {about['data']}.",
@@ -159,7 +158,7 @@ def coupling_tables(rows: Sequence[Row], about: Mapping[str, Any]) -> list[Hepda
             independent.append(_variable("signal", "", [r["hypothesis"] for r in own]))
         tables.append(
             HepdataTable(
-                name=f"{about['dataset']}: {quantity}, {model}, {cl:.0%} CL"[:_NAME_LENGTH],
+                name=f"{about['dataset']}: {quantity}, {model}, {cl:.0%} CL",
                 file=_file(about["dataset"], "coupling", model, quantity, f"cl{cl}"),
                 description=f"Limits on {quantity} of the model {model} at {cl:.0%} confidence level, {about['data']}.",
                 independent=independent,
@@ -178,7 +177,7 @@ def efficiency_tables(rows: Sequence[Row], about: Mapping[str, Any]) -> list[Hep
         dependent += [_variable("trigger efficiency", "", [r["trigger_efficiency"] for r in own])]
         tables.append(
             HepdataTable(
-                name=f"{about['dataset']}: efficiency, {hypothesis}"[:_NAME_LENGTH],
+                name=f"{about['dataset']}: efficiency, {hypothesis}",
                 file=_file(about["dataset"], "efficiency", hypothesis),
                 description=f"Selected signal candidates of {hypothesis} per generated event, and the part of the "
                 "events before it that the trigger lines take.",
@@ -202,6 +201,23 @@ def _keywords(about: Mapping[str, Any], observable: str) -> dict[str, list[Any]]
     return {"observables": [observable], "cmenergies": [float(about["sqrts_gev"])]}
 
 
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names that differ and are no longer than HEPData takes.
+
+    Example:
+        >>> _unique(["a", "b" * 70, "b" * 71])[1][-5:], _unique(["b" * 70, "b" * 71])[1][-5:]
+        ('bbbbb', 'b (2)')
+    """
+    found: list[str] = []
+    for name in names:
+        short, number = name[:_NAME_LENGTH], 1
+        while short in found:
+            number += 1
+            short = f"{name[: _NAME_LENGTH - 4]} ({number})"
+        found.append(short)
+    return found
+
+
 def submission_documents(
     tables: Sequence[HepdataTable], comment: str, resources: Mapping[str, str]
 ) -> list[dict[str, Any]]:
@@ -212,6 +228,7 @@ def submission_documents(
         comment: what the submission is.
         resources: file to its description.
     """
+    names = _unique([t.name for t in tables])
     first: dict[str, Any] = {"comment": comment}
     if resources:
         first["additional_resources"] = [{"location": k, "description": v} for k, v in resources.items()]
@@ -219,12 +236,12 @@ def submission_documents(
         first,
         *(
             {
-                "name": t.name,
+                "name": name,
                 "location": "",
                 "description": t.description,
                 "keywords": [{"name": k, "values": list(v)} for k, v in t.keywords.items()],
                 "data_file": t.file,
             }
-            for t in tables
+            for t, name in zip(tables, names, strict=True)
         ),
     ]

@@ -12,7 +12,14 @@ import yaml
 
 from darkfactory.core.errors import RunError, UserError
 from darkfactory.core.files import write_json
-from darkfactory.pipeline.hepdata import dataset_tables, validate_archive, workspace_archive, write_archive
+from darkfactory.pipeline.hepdata import (
+    dataset_tables,
+    submission_comment,
+    validate_archive,
+    workspace_archive,
+    write_archive,
+)
+from darkfactory.records.unblinding import Unblinding
 from darkfactory.report.hepdata import HepdataTable, coupling_tables, limit_tables
 from darkfactory.stats.examples import counting_window
 from darkfactory.store.tables import write_csv
@@ -52,6 +59,33 @@ def test_bands_are_errors_around_the_median() -> None:
     assert value["value"] == 1.0
     errors = [(e["label"], e["asymerror"]["minus"], e["asymerror"]["plus"]) for e in value["errors"]]
     assert errors == [("1 s.d.", pytest.approx(-0.3), pytest.approx(0.4)), ("2 s.d.", -0.5, 1.0)]
+
+
+def test_every_axis_of_the_points_is_a_variable() -> None:
+    one = row(ctau_cm=0.1, mass2_gev=0.5)
+    names = [v["header"]["name"] for v in limit_tables([one, row(ctau_cm=10.0, mass2_gev=0.5)], ABOUT)[0].independent]
+    assert names == ["mass", "second mass", "c tau"]
+
+
+def test_what_the_validator_refuses_is_avoided(results: Path, tmp_path: Path) -> None:
+    # counts that leave no choice have bands of no width; long names differ at their ends alone
+    flat = dict.fromkeys(BAND, 1.0)
+    write_csv(results / "limits.csv", [row(**flat)])
+    long = [{**row(lower=1.0, upper=2.0, quantity=q), "model": "m" * 70} for q in ("a", "a_expected")]
+    write_csv(results / "couplings.csv", [{**r, "expected": None} for r in long])
+    file = tmp_path / "s.tar.gz"
+    write_archive(file, dataset_tables(results, {**ABOUT, "dataset": "d" * 64}), "a test", {})
+    assert validate_archive(file)
+
+
+def test_the_comment_says_what_the_limits_are_of() -> None:
+    record = Unblinding(1, "", "c", "s", "d", "A. Nalyst", "note 17", "2030-01-01T00:00:00+00:00", "", {}, {}, "1")
+    opened = submission_comment("T", "c", {"d": ("real", record, True)})
+    assert opened.endswith("d: recorded data, opened 2030-01-01 by A. Nalyst (note 17).")
+    hidden = submission_comment("T", "c", {"d": ("pseudo", None, True)})
+    assert hidden.endswith("d: pseudo-data (data blinded). Nothing here is a measurement.")
+    with pytest.raises(UserError, match=r"d: the data are open since 2030-01-01, the results are of pseudo-data; run"):
+        submission_comment("T", "c", {"d": ("pseudo", record, True)})
 
 
 def test_intervals_have_two_edges() -> None:
@@ -99,7 +133,7 @@ def test_the_same_results_are_the_same_bytes(results: Path, tmp_path: Path) -> N
 def test_fault_is_told(tmp_path: Path) -> None:
     file = tmp_path / "submission.tar.gz"
     write_archive(file, [HepdataTable("t", "t.yaml", "", [], [{"header": {}}])], "a test", {})
-    with pytest.raises(RunError, match="HEPData's validator finds fault"):
+    with pytest.raises(RunError, match=r"HEPData's validator finds fault.*'name' is a required property"):
         validate_archive(file)
 
 
