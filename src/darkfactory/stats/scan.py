@@ -102,28 +102,20 @@ def _strongest(roots: _Roots) -> FloatArray:
 
 
 def _higher(
-    m: Batch, data: Data, base: BaseFits, roots: _Roots, windows: IntArray, backend: Backend,
-    largest: BoolArray | None = None,
+    m: Batch, data: Data, base: BaseFits, roots: _Roots, where: BoolArray, backend: Backend, count: int
 ) -> BoolArray:  # fmt: skip
-    """Windows (n,) with a limit at which there is a lower minimum than the one that the limit was found on.
-
-    Of windows ``largest``, only the largest observed and expected limits are looked at.
-    """
+    """Windows (n,) of some with a limit at which ``count`` starts find a lower minimum than that it was found on."""
     n = len(m)
-    seen, wanted = roots.ok_observed, roots.ok_expected
-    if largest is not None:
-        every = ~largest[:, None]
-        seen = seen & (every | (roots.observed == np.where(seen, roots.observed, 0.0).max(axis=1, keepdims=True)))
-        wanted = wanted & (every | (roots.expected == np.where(wanted, roots.expected, 0.0).max(axis=1, keepdims=True)))
     found = np.zeros(n, dtype=bool)
+    windows = np.flatnonzero(where)
     both = join_data([data, base.asimov])
     held = floating(m, False)
     for first in range(0, len(windows), _TOGETHER):
         some = windows[first : first + _TOGETHER]
         kinds = (
-            (roots.observed_fit, seen, 0),
-            (roots.observed_asimov, seen, n),
-            (roots.expected_fit, wanted, n),
+            (roots.observed_fit, roots.ok_observed, 0),
+            (roots.observed_asimov, roots.ok_observed, n),
+            (roots.expected_fit, roots.ok_expected, n),
         )
         theta, row, sets = [], [], []
         for values, good, shift in kinds:
@@ -131,11 +123,11 @@ def _higher(
             theta.append(values[some[at], column])
             row.append(some[at])
             sets.append(some[at] + shift)
-        at, where = np.concatenate(row), np.concatenate(sets)
+        at, placed = np.concatenate(row), np.concatenate(sets)
         if not len(at):
             continue
-        known = fit(m, both, np.concatenate(theta), held[at], windows=at, sets=where, backend=backend)
-        better = search(m, both, known, at, where, held[at], count=LIMIT_STARTS, backend=backend).lower
+        known = fit(m, both, np.concatenate(theta), held[at], windows=at, sets=placed, backend=backend)
+        better = search(m, both, known, at, placed, held[at], count=count, backend=backend).lower
         found[at[better]] = True
     return found
 
@@ -213,11 +205,13 @@ def asymptotic_limits(
         moved = (base.null.value != before.null.value) | (base.free.value != before.free.value)
         sigma, _ = _expected_error(m, base, backend)
     known_low = roots.crossed | moved
-    look = np.flatnonzero(usable & (loose | bent) & ~known_low)
-    again = usable & ~several & (known_low | _higher(m, observed, base, roots, look, backend, bent))
-    if again.any():
-        roots = roots.put(again, _roots(m, observed, base, sigma, cls, again, backend, LIMIT_STARTS))
-        several |= again & (roots.crossed | _higher(m, observed, base, roots, np.flatnonzero(again), backend))
+    look = usable & (loose | bent) & ~known_low
+    for where, count in ((~lost, LIMIT_STARTS), (lost, LOST_STARTS // 2)):
+        low = known_low | _higher(m, observed, base, roots, look & where, backend, count)
+        again = usable & ~several & where & low
+        if again.any():
+            roots = roots.put(again, _roots(m, observed, base, sigma, cls, again, backend, count))
+            several |= again & (roots.crossed | _higher(m, observed, base, roots, again, backend, count))
     n, t = len(m), len(cls)
     band = roots.expected.reshape(n, t, 5)
     with np.errstate(all="ignore"):
