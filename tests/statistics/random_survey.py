@@ -84,7 +84,7 @@ def survey(
     for seed in seeds:
         found.add(by_engine(seed, backends, certificates=certificates))
         if seed % stock_every == 0:
-            found.add(by_stock(seed, backends[-1]))
+            found.add(by_stock(seed, backends[-1], limits=certificates))
     return found
 
 

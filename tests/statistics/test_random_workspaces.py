@@ -16,11 +16,11 @@ BACKENDS: tuple[Backend, ...] = ("numpy", "numba") if importlib.util.find_spec("
 
 
 def test_random_workspaces() -> None:
-    found = survey(range(50), BACKENDS, certificates=False, stock_every=10)
+    found = survey(range(16), BACKENDS, certificates=False, stock_every=10)
     assert found.problems == []
-    assert found.status.total() == 50
-    assert found.status["ok"] > 35
-    assert found.pyhf["equal"] > 2
+    assert found.status.total() == 16
+    assert found.status["ok"] > 9
+    assert found.pyhf["equal"] > 0
 
 
 def test_workspaces_that_once_went_wrong() -> None:
