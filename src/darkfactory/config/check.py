@@ -22,7 +22,7 @@ from darkfactory.config.points import AXES, parse_point
 from darkfactory.config.process import ProcessConfig
 from darkfactory.config.resolve import Campaign
 from darkfactory.config.sample import SampleConfig
-from darkfactory.config.search import SearchConfig
+from darkfactory.config.search import JointConfig, SearchConfig
 from darkfactory.config.selection import SelectionConfig
 from darkfactory.config.skim import SkimConfig
 from darkfactory.config.statistics import StatisticsConfig
@@ -149,22 +149,51 @@ def _joint(campaign: Campaign, search: str, dataset: str, file: str) -> None:
                 file=file,
             )
         section = validate(InterpretationConfig, config.interpretation, file=file, where="interpretation")
-        model = section.b_decays.get(entry.joint.model)
-        unknown = sorted(set(entry.joint.members) - set(model.hypotheses if model is not None else ()))
-        if model is None or unknown:
-            raise ConfigError(
-                f"model {entry.joint.model!r}: interpretation.b_decays has {sorted(section.b_decays)}, and it must "
-                f"name the decays of all members {list(entry.joint.members)}",
-                where=f"{where}.joint.model",
-                file=file,
-            )
+        if entry.joint.models:
+            _joint_models(entry.joint, section, f"{where}.joint.models", file)
+        else:
+            _joint_decays(entry.joint, section, f"{where}.joint.model", file)
+        wanted = "cross_section" if entry.joint.models else "branching_fraction"
         for name in (hypothesis, *entry.joint.members):
-            if config.hypotheses[name].quantity != "branching_fraction":
+            if config.hypotheses[name].quantity != wanted:
+                key = "models" if entry.joint.models else "model"
                 raise ConfigError(
-                    f"{config.hypotheses[name].quantity}: only branching fractions are fitted together",
+                    f"{config.hypotheses[name].quantity}: a joint fit with `{key}` is of a {wanted} each",
                     where=f"hypotheses.{name}.quantity",
                     file=file,
                 )
+
+
+def _joint_decays(joint: JointConfig, section: InterpretationConfig, where: str, file: str) -> None:
+    """The model of B decays names those of all members."""
+    model = section.b_decays.get(joint.model)
+    unknown = sorted(set(joint.members) - set(model.hypotheses if model is not None else ()))
+    if model is None or unknown:
+        raise ConfigError(
+            f"model {joint.model!r}: interpretation.b_decays has {sorted(section.b_decays)}, and it must name the "
+            f"decays of all members {list(joint.members)}",
+            where=where,
+            file=file,
+        )
+
+
+def _joint_models(joint: JointConfig, section: InterpretationConfig, where: str, file: str) -> None:
+    """The models of the members are theirs and have one coupling, whose power is that of all."""
+    for member, name in joint.models.items():
+        _known(name, section.models, f"{where}.{member}", file)
+        if section.models[name].hypothesis != member:
+            raise ConfigError(
+                f"model {name!r} is of hypothesis {section.models[name].hypothesis!r}, not of {member!r}",
+                where=f"{where}.{member}",
+                file=file,
+            )
+    found = {(m.coupling, m.power, m.axes) for m in (section.models[n] for n in joint.models.values())}
+    if len(found) > 1:
+        raise ConfigError(
+            f"the models differ in coupling, power or axes: {sorted(found)}; a joint fit has one coupling",
+            where=where,
+            file=file,
+        )
 
 
 def _measurement(campaign: Campaign, search: str, dataset: str, file: str) -> None:

@@ -38,10 +38,10 @@ class DarkcastModel(StrictModel):
     """Name of its production."""
     decay: str = ""
     """What is seen."""
-    decays: dict[str, str] = Field(default_factory=dict)
-    """The same by search."""
+    decays: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    """The same by search; several where a fit has them together."""
     invisible_share: float = Field(default=0.0, ge=0, lt=1)
-    """Branching fraction to dark matter that the model is given."""
+    """Branching fraction to dark matter that the model is given, where the decay is ``invisible``."""
     source: Source
     """Of the names."""
 

@@ -40,10 +40,21 @@ class JointConfig(StrictModel):
 
     members: tuple[str, ...] = Field(min_length=2)
     """Hypotheses; at a point that one of them does not have, the others are fitted."""
-    model: str
-    """Name in ``interpretation.b_decays``, which gives the ratios of their branching fractions."""
+    model: str = ""
+    """Of branching fractions: name in ``interpretation.b_decays``, which gives their ratios."""
+    models: dict[str, str] = Field(default_factory=dict)
+    """Of cross-sections: each member to its model in ``interpretation.models``. They share one coupling and its power;
+    branching fractions and the samples' cross-sections give the ratios of the rates."""
     shared: tuple[str, ...] = ()
     """Nuisance parameters that are one for all channels; others are each channel's own. Luminosity always is one."""
+
+    @model_validator(mode="after")
+    def _one_model(self) -> JointConfig:
+        if bool(self.model) == bool(self.models):
+            raise ValueError("give model (branching fractions) or models (cross-sections), one of them")
+        if self.models and sorted(self.models) != sorted(self.members):
+            raise ValueError(f"models has {sorted(self.models)}; it must name each member: {sorted(self.members)}")
+        return self
 
 
 class Hypothesis(StrictModel):

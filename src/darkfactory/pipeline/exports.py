@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -70,13 +71,14 @@ def darkcast_module(name: str, told: DarkcastModel, search: str, notes: str, bib
     decay = told.decay or told.decays.get(search, "")
     if not decay:
         raise UserError(f"config/darkcast.yaml does not say which decay {search} sees; it has {dict(told.decays)}")
-    share = told.invisible_share
+    share = told.invisible_share if decay == "invisible" else 0.0
     width = f", iwidth = lambda m, model:\n    {share / (1 - share):.1f}*model.width('visible', m)" if share else ""
     return (
         f'import darkcast\nnotes = """\n{notes}\n"""\nbibtex = r"""\n{bibtex.strip()}\n"""\n'
         f'model = darkcast.Model("{told.model}"{width})\n'
         f'production = darkcast.Production("{told.production}")\n'
-        f'decay = "{decay}"\nbounds = darkcast.Dataset("limits/{name}.lmt")\n'
+        f"decay = {json.dumps(decay)}\n"
+        f'bounds = darkcast.Dataset("limits/{name}.lmt")\n'
         'efficiency = darkcast.Efficiency(t0 = 0, t1 = float("inf"))\n'
     )
 

@@ -11,10 +11,11 @@ import numpy as np
 from darkfactory.config.interpretation import BDecayRegion, InterpretationConfig
 from darkfactory.config.load import validate
 from darkfactory.config.points import parse_point
+from darkfactory.interpret.couplings import rate_at_unit_coupling
 from darkfactory.interpret.regions import b_decay_expectation
 from darkfactory.stats.combine import WorkspacePart, combine_workspaces, natural_unit
 
-__all__ = ["joint_workspace", "rate_ratios", "ratio_error"]
+__all__ = ["joint_workspace", "model_rates", "rate_ratios", "ratio_error"]
 
 _TAG = "joint"
 # what K and K* do not share; all K* do
@@ -54,6 +55,33 @@ def ratio_error(section: InterpretationConfig, region: BDecayRegion, one: str, t
     return float(np.hypot(flavour.f0.uncertainty, flavour.a0.uncertainty))
 
 
+def model_rates(
+    section: InterpretationConfig, models: Mapping[str, str], sigma_fb: Mapping[str, float], mass: float
+) -> dict[str, float]:
+    """Rates of hypotheses at a coupling of one, in fb: cross-section of the sample times branching fraction.
+
+    Args:
+        section: with the models.
+        models: hypothesis to its model.
+        sigma_fb: cross-sections of the samples.
+        mass: GeV.
+    """
+    return {h: rate_at_unit_coupling(sigma_fb[h], section.models[m], mass) for h, m in models.items() if h in sigma_fb}
+
+
+def _signals_fb(
+    section: InterpretationConfig, joint: Mapping[str, Any], names: Sequence[str], sigma_fb: Mapping[str, float],
+    mass: float,
+) -> dict[str, float]:  # fmt: skip
+    """Cross-section of each member's signal where that of the first is its sample's."""
+    if joint.get("models"):
+        rates = model_rates(section, joint["models"], sigma_fb, mass)
+        unit = rates[names[0]]
+        return {n: rates[n] / unit * sigma_fb[names[0]] for n in names} if unit > 0 else {}
+    ratios = rate_ratios(section, section.b_decays[joint["model"]], names, mass)
+    return {n: ratio * sigma_fb[n] for n, ratio in ratios.items()}
+
+
 def _with_ratio_error(spec: Mapping[str, Any], relative: float) -> dict[str, Any]:
     """A workspace whose signal has a log-normal uncertainty more."""
     result: dict[str, Any] = copy.deepcopy(dict(spec))
@@ -83,21 +111,20 @@ def joint_workspace(
     Args:
         hypothesis: name of the joint fit.
         point: name of the point.
-        joint: members, model and shared nuisance parameters.
+        joint: members, model or models, and shared nuisance parameters.
         records: of the members that have the point, by hypothesis; the first is among them.
         sigma_fb: cross-sections of the members' samples, with branching fractions of one.
         interpretation: the section, with the model.
     """
     section = validate(InterpretationConfig, interpretation, where="interpretation")
     names = [m for m in joint["members"] if m in records]
-    region = section.b_decays[joint["model"]]
-    ratios = rate_ratios(section, region, names, parse_point(point)["mass"])
+    signals = _signals_fb(section, joint, names, sigma_fb, parse_point(point)["mass"])
     first = records[names[0]]
     parts = [
-        # the member's own mu at the branching fraction of one of the first member
-        WorkspacePart(name, r["spec"], ratios[name] * sigma_fb[name] / r["scale"], (_TAG,))
+        # the member's own mu where the signal of the first member is that of its sample
+        WorkspacePart(name, r["spec"], signals[name] / r["scale"], (_TAG,))
         for name, r in ((n, records[n]) for n in names)
-        if r["spec"] is not None and r["scale"] > 0 and ratios.get(name, 0.0) > 0
+        if r["spec"] is not None and r["scale"] > 0 and signals.get(name, 0.0) > 0
     ]
     used = [records[p.name] for p in parts]
     record = {
@@ -114,7 +141,8 @@ def joint_workspace(
     if not parts:
         return record
     unit = natural_unit(parts)
-    errors = {p.name: ratio_error(section, region, names[0], p.name) for p in parts}
+    region = section.b_decays.get(joint.get("model", ""))
+    errors = {p.name: 0.0 if region is None else ratio_error(section, region, names[0], p.name) for p in parts}
     scaled = [
         WorkspacePart(p.name, _with_ratio_error(p.spec, errors[p.name]), p.strength * unit, p.tags) for p in parts
     ]

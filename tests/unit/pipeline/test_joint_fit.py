@@ -13,7 +13,7 @@ from darkfactory.config.resolve import Campaign, load_campaign
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.errors import ConfigError
 from darkfactory.models.b_to_s import branching_fraction_alp
-from darkfactory.pipeline.joint import joint_workspace, rate_ratios, ratio_error
+from darkfactory.pipeline.joint import joint_workspace, model_rates, rate_ratios, ratio_error
 from darkfactory.pipeline.plan import Planner
 from darkfactory.stats.examples import counting_window
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
@@ -89,6 +89,63 @@ def test_a_member_without_a_workspace_is_left_out_and_shared_parameters_are_one(
     assert (nothing["status"], nothing["spec"]) == ("no_sensitivity", None)
 
 
+VISIBLE = "visible_dark_photon"
+COUPLED: dict[str, Any] = {
+    "models": {
+        name: {
+            "hypothesis": name,
+            "coupling": "epsilon",
+            "branching_table": {"x": [0.1, 10.0], "y": [fraction] * 2, "source": "assumed"},
+        }
+        for name, fraction in (("ee", 0.5), ("mumu", 0.25))
+    }
+}
+
+
+def test_cross_sections_go_with_each_other_as_branching_fractions_do() -> None:
+    section = InterpretationConfig.model_validate(COUPLED)
+    models = {"ee": "ee", "mumu": "mumu"}
+    assert model_rates(section, models, {"ee": 40.0, "mumu": 60.0}, 1.0) == {"ee": 20.0, "mumu": 15.0}
+    # a unit of mu is 5 fb of electrons with 2 events; of muons, 5 fb are 4 events, but they are half as many
+    records = {"ee": record("ee", counting_window(9, 10.0, signal=2.0), 5.0)}
+    records["mumu"] = record("mumu", counting_window(9, 10.0, signal=4.0), 5.0)
+    joint = {"members": ["ee", "mumu"], "models": models, "shared": []}
+    made = joint_workspace("both", "m1p00000", joint, records, {"ee": 40.0, "mumu": 40.0}, COUPLED)
+    one = counting_window(18, 20.0, signal=4.0)
+    # on the rate of the first: electrons
+    assert limit(made["spec"], made["scale"]) == pytest.approx(limit(one, 5.0), rel=1e-4)
+
+
+def visible(**changes: Any) -> Campaign:
+    setting = {"searches": {VISIBLE: ["babar_514fb"]}, "combinations": [], "overrides": {VISIBLE: changes}}
+    return load_campaign("tiny", overrides=[setting])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hypotheses": {"both": {"joint": {"model": "alp_w"}}}}, "give model .* or models .*, one of them"),
+        (
+            {"hypotheses": {"both": {"joint": {"models": {"x": "dark_photon_ee"}}}}},
+            r"it must name each member: \['ee', 'mu",
+        ),
+        ({"hypotheses": {"both": {"joint": {"models": {"ee": "dark_photn_ee"}}}}}, "did you mean 'dark_photon_ee'"),
+        (
+            {"hypotheses": {"both": {"joint": {"models": {"ee": "dark_photon_mumu"}}}}},
+            "is of hypothesis 'mumu', not of 'ee'",
+        ),
+        (
+            {"interpretation": {"models": {"dark_photon_ee": {"power": 4}}}},
+            "the models differ in coupling, power or axes",
+        ),
+        ({"hypotheses": {"mumu": {"quantity": "branching_fraction"}}}, "with `models` is of a cross_section each"),
+    ],
+)
+def test_cross_sections_that_cannot_be_fitted_together(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_campaign(visible(**changes))
+
+
 def campaign(**changes: Any) -> Campaign:
     return load_campaign("tiny", overrides=[{"overrides": {SEARCH: changes}}])
 
@@ -123,7 +180,7 @@ def test_a_dataset_can_leave_hypotheses_out() -> None:
         ({"hypotheses": {"joint": {"joint": {"members": ["kplus", "kminus"]}}}}, "unknown 'kminus'.*kplus"),
         ({"hypotheses": {"joint": {"sample": "belle_b_kshort_gg"}}}, "the first member kplus has belle_b_kplus_gg"),
         ({"hypotheses": {"joint": {"joint": {"model": "dark_higgs"}}}}, "interpretation.b_decays has"),
-        ({"hypotheses": {"kshort": {"quantity": "cross_section"}}}, "only branching fractions are fitted together"),
+        ({"hypotheses": {"kshort": {"quantity": "cross_section"}}}, "with `model` is of a branching_fraction each"),
         (
             {"hypotheses": {"joint": {"grids": {"tiny": [{"axes": {"mass": {"values": [0.7]}}}]}}}},
             "m0p70000.*not in the grid of the first member kplus",
