@@ -13,7 +13,15 @@ from darkfactory.config.resolve import Campaign, load_campaign
 from darkfactory.core.errors import UserError
 from darkfactory.core.suggest import did_you_mean
 
-__all__ = ["campaign_options", "chosen_campaign", "default_campaign", "find_dataset", "table", "warn_few_events"]
+__all__ = [
+    "campaign_options",
+    "chosen_campaign",
+    "default_campaign",
+    "find_dataset",
+    "need_limits",
+    "table",
+    "warn_few_events",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,6 +70,18 @@ def find_dataset(campaign: Campaign, search: str, dataset: str | None) -> dict[s
         hint = did_you_mean(chosen, known) or ";"
         raise UserError(f"{search} has no dataset {chosen!r} in this campaign{hint} it has {known}")
     return {"search": search, "dataset": chosen}
+
+
+def need_limits(campaign: Campaign, search: str, dataset: str, what: str = "limits") -> None:
+    """Refuse what has no limits (and no table of cuts): control samples and measurements.
+
+    Raises:
+        UserError: it has none.
+    """
+    kind = campaign.searches[search, dataset].kind
+    if kind != "search":
+        result = {"control": "corrections.json", "measurement": "measurement.json"}[kind]
+        raise UserError(f"{search} is of kind {kind}: it has no {what}, its result is {result}")
 
 
 def warn_few_events(campaign: Campaign) -> None:

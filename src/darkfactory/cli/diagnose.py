@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table
 from darkfactory.cli.results import point_of
 from darkfactory.cli.run import snakemake
 from darkfactory.config.diagnostics import DiagnosticsConfig
@@ -81,6 +81,7 @@ def _subject(
     if search is None or dataset is None or point is None:
         raise UserError("SEARCH, DATASET and POINT are needed; POINT is a name such as m0p50000 or a mass in GeV")
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"])
     name = point_of(point)
     found, known = _stored(resolved.config.campaign, w, name, o["hypothesis"])
     if found is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits
 from darkfactory.cli.export_more import darkcast, reana
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.load import validate
@@ -70,6 +70,7 @@ def pyhf(
     """
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"])
     config = resolved.searches[w["search"], w["dataset"]]
     known = list(config.hypotheses)
     if hypothesis is not None and hypothesis not in known:
@@ -169,9 +170,7 @@ def hepdata(
     tables, resources, states = [], {}, {}
     for d in datasets:
         config = resolved.searches[search, d]
-        if config.kind != "search":
-            result = {"control": "corrections.json", "measurement": "measurement.json"}[config.kind]
-            raise UserError(f"{search} is of kind {config.kind}: it has no limits to export, its result is {result}")
+        need_limits(resolved, search, d)
         beams = resolved.library.get(
             "detectors", resolved.samples[next(iter(config.hypotheses.values())).sample].detector
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import yaml
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits
 from darkfactory.config.exports import DarkcastConfig
 from darkfactory.config.load import validate
 from darkfactory.core.errors import UserError
@@ -45,6 +45,7 @@ def darkcast(
 
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"])
     file = path("couplings", campaign=resolved.config.campaign, **w)
     if not Path(file).exists():
         raise UserError(f"{file}: no results; run the search first: darkfactory run --search {search}")

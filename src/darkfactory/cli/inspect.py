@@ -113,7 +113,9 @@ def _sample(
 ) -> SampleConfig:  # fmt: skip
     """The files as a sample of the search."""
     catalogue = campaign.library.samples()
-    signal = campaign.samples[next(iter(campaign.searches[w["search"], w["dataset"]].hypotheses.values())).sample]
+    config = campaign.searches[w["search"], w["dataset"]]
+    # control samples have no signal
+    signal = campaign.samples[[*(h.sample for h in config.hypotheses.values()), *config.shared_samples][0]]
     if sample is None:
         kind = {"kind": "simulation", "luminosity": "1 /fb"} if simulation else {"kind": "data"}
         entry: dict[str, Any] = {

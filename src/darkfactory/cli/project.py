@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table, warn_few_events
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table, warn_few_events
 from darkfactory.cli.run import snakemake
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
@@ -48,6 +48,7 @@ def project(
 
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"])
     rules = validate(ProjectionConfig, resolved.library.file("projections.yaml"), where="projections")
     chosen = rule or rules.rule
     if chosen not in rules.rules:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table
 from darkfactory.cli.run import snakemake
 from darkfactory.config.load import read_yaml, validate
 from darkfactory.config.recast import RecastModel
@@ -49,6 +49,7 @@ def recast(
 
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"])
     model = validate(RecastModel, read_yaml(model_file), file=str(model_file))
     config = resolved.searches[w["search"], w["dataset"]]
     hypothesis = model.hypothesis or next(iter(config.hypotheses))

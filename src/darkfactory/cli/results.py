@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table, warn_few_events
+from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table, warn_few_events
 from darkfactory.cli.run import snakemake
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.resolve import Campaign
@@ -32,6 +32,7 @@ def cutflow(campaign: str | None, config_dir: str, settings: tuple[str, ...], se
     """Events left after each cut of SEARCH on DATASET, by sample."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"], "table of cuts")
     stored = read_json(path("cutflow", campaign=resolved.config.campaign, **w))
     luminosity = stored["luminosity_fb"]
     for sample, flow in stored["cutflows"].items():
@@ -103,6 +104,7 @@ def limit(
     """The limit of SEARCH on DATASET at one POINT (a name such as m0p50000, or a mass in GeV), on the grid or off."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"])
     name = point_of(point)
     _check_point(resolved, w, name)
     file = path("limits", campaign=resolved.config.campaign, block=name, **w)
@@ -140,6 +142,7 @@ def compare(
     """Our expected limits over a published table, by mass (and lifetime); the table is interpolated in log-log."""
     resolved = chosen_campaign(campaign, config_dir, settings)
     w = find_dataset(resolved, search, dataset)
+    need_limits(resolved, w["search"], w["dataset"])
     if not Path(reference).exists():
         raise UserError(f"{reference}: no such file; give a CSV with the columns mass_GeV and limit")
     notes, published = read_reference(reference)

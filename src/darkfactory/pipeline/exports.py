@@ -17,8 +17,27 @@ __all__ = ["bibliography", "darkcast_module", "limit_table", "paper_entry", "rea
 Row = Mapping[str, Any]
 
 
+def _merged(lines: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Lines by mass; intervals of several signals that overlap are one, as what either excludes is excluded.
+
+    Example:
+        >>> _merged([(2.0, 1.0), (1.0, 3.0, 9.0), (1.0, 1.0, 4.0), (1.0, 20.0, 30.0)])
+        [(1.0, 1.0, 9.0), (1.0, 20.0, 30.0), (2.0, 1.0)]
+    """
+    found: list[tuple[float, ...]] = []
+    for line in sorted(lines):
+        last = found[-1] if found else ()
+        if len(line) == len(last) == 3 and line[0] == last[0] and line[1] <= last[2]:
+            found[-1] = (*last[:2], max(last[2], line[2]))
+        else:
+            found.append(line)
+    return found
+
+
 def limit_table(rows: Sequence[Row], model: str, *, observed: bool, cl: float | None = None) -> str:
     """Columns mass, lower and, for regions with two edges, upper of one model, as Darkcast reads them.
+
+    Intervals of several signals of the model are put together where they overlap.
 
     Args:
         rows: of couplings.csv.
@@ -49,9 +68,10 @@ def limit_table(rows: Sequence[Row], model: str, *, observed: bool, cl: float | 
     if not lines:
         known = sorted({str(r["model"]) for r in rows})
         raise UserError(f"model {model!r} has no {wanted} limits in couplings.csv; models there: {known}")
+    lines = _merged(lines)
     width = max(len(line) for line in lines)
     head = "#" + "".join(f"{name:>{10 if i == 0 else 12}}" for i, name in enumerate(("mass", "lower", "upper")[:width]))
-    body = ["".join(f"{v:{11 if i == 0 else 12}.4e}" for i, v in enumerate(line)) for line in sorted(lines)]
+    body = ["".join(f"{v:{11 if i == 0 else 12}.4e}" for i, v in enumerate(line)) for line in lines]
     return "\n".join([head, *body]) + "\n"
 
 
