@@ -30,6 +30,15 @@ from darkfactory.execute.outcomes import Policy
 __all__ = ["main"]
 
 _CLOSING = 10.0
+_SETTINGS = {
+    # whose tasks die twice are run alone, see DaskBackend
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.worker-ttl": "10 minutes",
+    # dashboards of laptops are not looked at; a hundred looks a second at every worker's stack cost it some per cent
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500 ms",
+    "distributed.admin.system-monitor.interval": "5 s",
+}
 
 
 class _Owner:
@@ -111,8 +120,7 @@ def _serve(owner: _Owner) -> None:
 
     from darkfactory.execute.connect import connect
 
-    # whose tasks die twice are run alone, see DaskBackend
-    dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.scheduler.worker-ttl": "10 minutes"})
+    dask.config.set(_SETTINGS)
     owner.client = connect(owner.settings, owner.folder, owner.ended)
     for i, worker in enumerate(owner.client.scheduler_info(n_workers=-1)["workers"]):
         warm = owner.client.submit(_warm, owner.settings["preload"], workers=[worker], pure=False, key=f"warm-{i}")
