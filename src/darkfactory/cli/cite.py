@@ -8,6 +8,7 @@ import click
 
 from darkfactory import __version__
 from darkfactory.cli.common import campaign_options, chosen_campaign
+from darkfactory.cli.complete import searches
 from darkfactory.config.exports import CitationsConfig
 from darkfactory.config.load import validate
 from darkfactory.core.errors import UserError
@@ -24,7 +25,13 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @campaign_options
-@click.option("--search", "-s", default=None, help="Only this search's papers, and the engines of its samples.")
+@click.option(
+    "--search",
+    "-s",
+    shell_complete=searches,
+    default=None,
+    help="Only this search's papers, and the engines of its samples.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of entries.")
 def cite(campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str | None, as_json: bool) -> None:
     """BibTeX of the papers of the searches of a campaign, and of the software and methods that were used."""

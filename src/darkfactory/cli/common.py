@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from darkfactory.cli.complete import campaigns
 from darkfactory.config.library import Library
 from darkfactory.config.load import deep_merge, parse_override, read_yaml
 from darkfactory.config.resolve import Campaign, load_campaign
@@ -32,7 +33,9 @@ def campaign_options(function: F) -> F:
         "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a campaign key, as events.signal=500."
     )(function)
     function = click.option("--config-dir", default="config", show_default=True, help="Folder of YAML files.")(function)
-    return click.option("--campaign", "-c", default=None, help="Campaign; by default that of config.yaml.")(function)
+    return click.option(
+        "--campaign", "-c", default=None, shell_complete=campaigns, help="Campaign; by default that of config.yaml."
+    )(function)
 
 
 def default_campaign(config_dir: str) -> dict[str, Any]:

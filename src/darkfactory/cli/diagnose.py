@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.cli.results import point_of
 from darkfactory.cli.run import snakemake
 from darkfactory.config.diagnostics import DiagnosticsConfig
@@ -152,8 +153,8 @@ def _command(kind: str, text: str, *extra: Callable[[Any], Any]) -> None:
     for decorate in extra:
         command = decorate(command)
     command = click.argument("point", required=False)(command)
-    command = click.argument("dataset", required=False)(command)
-    command = click.argument("search", required=False)(command)
+    command = click.argument("dataset", shell_complete=datasets, required=False)(command)
+    command = click.argument("search", shell_complete=searches, required=False)(command)
     command = click.option("--output", "-o", default=None, help="Folder; by default beside the results.")(command)
     command = click.option(
         "--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes of a run."

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.cli.export_more import darkcast, reana
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.load import validate
@@ -53,8 +54,8 @@ export.add_command(reana)
 
 @export.command(epilog=_EXAMPLES)
 @campaign_options
-@click.option("--search", "-s", required=True, help="Search.")
-@click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
+@click.option("--search", "-s", shell_complete=searches, required=True, help="Search.")
+@click.option("--dataset", "-d", shell_complete=datasets, default=None, help="Dataset; by default the first.")
 @click.option("--point", "-p", default=None, help="Print the complete workspace of one point, as m0p50000.")
 @click.option("--hypothesis", default=None, help="Hypothesis; by default the first (of --point) or all (of --output).")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None,
@@ -103,8 +104,8 @@ def pyhf(
 
 @export.command(epilog=_EVENTS)
 @campaign_options
-@click.option("--search", "-s", required=True, help="Search.")
-@click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
+@click.option("--search", "-s", shell_complete=searches, required=True, help="Search.")
+@click.option("--dataset", "-d", shell_complete=datasets, default=None, help="Dataset; by default the first.")
 @click.option("--sample", default=None, help="Only this sample, an external one for instance.")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("candidates.root"),
               show_default=True, help="File to write.")  # fmt: skip
@@ -141,8 +142,10 @@ def events(
 
 @export.command(epilog=_HEPDATA)
 @campaign_options
-@click.option("--search", "-s", required=True, help="Search.")
-@click.option("--dataset", "-d", default=None, help="Only this dataset; by default all of the campaign.")
+@click.option("--search", "-s", shell_complete=searches, required=True, help="Search.")
+@click.option(
+    "--dataset", "-d", shell_complete=datasets, default=None, help="Only this dataset; by default all of the campaign."
+)
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Archive to write.")
 def hepdata(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None,

@@ -8,6 +8,7 @@ import click
 import yaml
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.config.exports import DarkcastConfig
 from darkfactory.config.load import validate
 from darkfactory.core.errors import UserError
@@ -31,8 +32,8 @@ Examples:
 
 @click.command(epilog=_DARKCAST)
 @campaign_options
-@click.option("--search", "-s", required=True, help="Search.")
-@click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
+@click.option("--search", "-s", shell_complete=searches, required=True, help="Search.")
+@click.option("--dataset", "-d", shell_complete=datasets, default=None, help="Dataset; by default the first.")
 @click.option("--model", "-m", default=None, help="Model of couplings.csv; by default the first.")
 @click.option("--observed", is_flag=True, help="Observed limits (of pseudo-data) instead of median expected ones.")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder.")
@@ -75,7 +76,7 @@ def darkcast(
 
 @click.command(epilog=_REANA)
 @campaign_options
-@click.option("--search", "-s", multiple=True, help="Only this search; may be repeated.")
+@click.option("--search", "-s", shell_complete=searches, multiple=True, help="Only this search; may be repeated.")
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.option("--memory", default="8Gi", show_default=True, help="Memory of the step.")
 @click.option("--image", default="docker.io/library/python:3.11", show_default=True, help="Container image.")

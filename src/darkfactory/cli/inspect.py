@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.config.load import validate
 from darkfactory.config.ntuples import name_map
 from darkfactory.config.resolve import Campaign
@@ -31,8 +32,8 @@ _SHOWN = 12
 
 @click.command(epilog=_EXAMPLES)
 @campaign_options
-@click.option("--search", "-s", default=None, help="Send the events through this search.")
-@click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
+@click.option("--search", "-s", shell_complete=searches, default=None, help="Send the events through this search.")
+@click.option("--dataset", "-d", shell_complete=datasets, default=None, help="Dataset; by default the first.")
 @click.option("--sample", default=None, help="Entry of config/samples.yaml that says what the rows are.")
 @click.option("--tracks", default=None, metavar="TREE[:PREFIX,...]", help="Tree of charged particles.")
 @click.option("--clusters", default=None, metavar="TREE[:PREFIX,...]", help="Tree of photons.")

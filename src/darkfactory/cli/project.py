@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table, warn_few_events
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.cli.run import snakemake
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
@@ -33,8 +34,8 @@ Examples:
 @click.option("--rule", "-r", default=None, help="What becomes of systematic uncertainties; see projections.yaml.")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None, help="Folder.")
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
-@click.argument("search")
-@click.argument("dataset", required=False)
+@click.argument("search", shell_complete=searches)
+@click.argument("dataset", shell_complete=datasets, required=False)
 def project(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], luminosities: tuple[float, ...],
     rule: str | None, output: Path | None, cores: int, search: str, dataset: str | None,

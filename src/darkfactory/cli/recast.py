@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.cli.run import snakemake
 from darkfactory.config.load import read_yaml, validate
 from darkfactory.config.recast import RecastModel
@@ -28,8 +29,8 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @campaign_options
-@click.option("--search", "-s", required=True, help="Search whose limits are taken.")
-@click.option("--dataset", "-d", default=None, help="Dataset; by default the first.")
+@click.option("--search", "-s", shell_complete=searches, required=True, help="Search whose limits are taken.")
+@click.option("--dataset", "-d", shell_complete=datasets, default=None, help="Dataset; by default the first.")
 @click.option("--model", "-m", "model_file", type=click.Path(path_type=Path), required=True, help="YAML of the model.")
 @click.option("--limits", "limits_file", type=click.Path(path_type=Path), default=None,
               help="Table of limits (mass_GeV, limit, optionally expected, ctau_cm, cl) instead of ours.")  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table, warn_few_events
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.cli.run import snakemake
 from darkfactory.config.points import parse_point, point_name
 from darkfactory.config.resolve import Campaign
@@ -26,8 +27,8 @@ _LIMIT_COLUMNS = ("observed", "expected_m2", "expected_m1", "expected", "expecte
 
 @click.command()
 @campaign_options
-@click.argument("search")
-@click.argument("dataset", required=False)
+@click.argument("search", shell_complete=searches)
+@click.argument("dataset", shell_complete=datasets, required=False)
 def cutflow(campaign: str | None, config_dir: str, settings: tuple[str, ...], search: str, dataset: str | None) -> None:
     """Events left after each cut of SEARCH on DATASET, by sample."""
     resolved = chosen_campaign(campaign, config_dir, settings)
@@ -94,8 +95,8 @@ def _sqrts(campaign: Campaign, w: dict[str, str]) -> float:
 @campaign_options
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
-@click.argument("search")
-@click.argument("dataset")
+@click.argument("search", shell_complete=searches)
+@click.argument("dataset", shell_complete=datasets)
 @click.argument("point")
 def limit(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], cores: int, as_json: bool, search: str,
@@ -133,8 +134,8 @@ def _chosen(rows: list[dict[str, Any]], column: str, value: Any, name: str) -> l
 @click.option("--plain", is_flag=True, help="Compare limits.csv, not couplings.csv.")
 @click.option("--hypothesis", default=None, help="Hypothesis of limits.csv (with --plain); by default the first.")
 @click.option("--cl", type=float, default=None, help="Confidence level, such as 0.9; by default the table's first.")
-@click.argument("search")
-@click.argument("dataset", required=False)
+@click.argument("search", shell_complete=searches)
+@click.argument("dataset", shell_complete=datasets, required=False)
 def compare(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], reference: str, model: str | None, plain: bool,
     hypothesis: str | None, cl: float | None, search: str, dataset: str | None,

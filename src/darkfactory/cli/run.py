@@ -14,6 +14,7 @@ import click
 import yaml
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, default_campaign, find_dataset
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.cli.progress import duration, follow
 from darkfactory.config.check import check_campaign
 from darkfactory.config.load import deep_merge, parse_override, read_yaml
@@ -118,8 +119,8 @@ def free_lock(folder: Path, engine: Sequence[str]) -> None:
 
 @click.command()
 @campaign_options
-@click.option("--search", "-s", default=None, help="Only this search.")
-@click.option("--dataset", "-d", default=None, help="Only this dataset of it.")
+@click.option("--search", "-s", shell_complete=searches, default=None, help="Only this search.")
+@click.option("--dataset", "-d", shell_complete=datasets, default=None, help="Only this dataset of it.")
 @click.option(
     "--cores", type=click.IntRange(min=1), default=None, help="Worker processes; by default all cores of this machine."
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, table, warn_few_events
+from darkfactory.cli.complete import searches
 from darkfactory.cli.run import snakemake
 from darkfactory.config.load import validate
 from darkfactory.config.scenario import ScenarioFile
@@ -32,7 +33,7 @@ _MADE = ("couplings", "efficiency", "model", "limits_csv")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None, help="Folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
-@click.argument("search")
+@click.argument("search", shell_complete=searches)
 def scenarios(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], only: tuple[str, ...], output: Path | None,
     as_json: bool, cores: int, search: str,

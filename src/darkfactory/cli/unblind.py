@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, table
+from darkfactory.cli.complete import datasets, searches
 from darkfactory.config.check import check_campaign
 from darkfactory.core.errors import UserError
 from darkfactory.execute.lock import lock_state
@@ -36,8 +37,8 @@ def blinding_lines(plan: Planner) -> list[str]:
 
 @click.command()
 @campaign_options
-@click.argument("search", required=False)
-@click.argument("dataset", required=False)
+@click.argument("search", shell_complete=searches, required=False)
+@click.argument("dataset", shell_complete=datasets, required=False)
 @click.option("--by", default="", help="Who signs.")
 @click.option("--reason", default="", help="Why the data are opened now.")
 @click.option("--show", is_flag=True, help="Only say what is blinded, and who opened what.")

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 import darkfactory.cli.run as command
 from darkfactory.cli.main import COMMANDS, cli
@@ -209,3 +210,18 @@ def test_shells_can_complete(shell: str) -> None:
     script = "import sys; sys.argv = ['darkfactory']; from darkfactory.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert "_DARKFACTORY_COMPLETE" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "begun", "offered"),
+    [
+        (["limit", "-c"], "t", ["tiny"]),
+        (["limit"], "alp", ["alp_3gamma"]),
+        (["limit", "zprime_mumu"], "belle_", ["belle_643fb"]),
+        (["export", "hepdata", "-s"], "b_to_k", ["b_to_k_alp", "b_to_k_longlived"]),
+        (["limit", "none"], "", []),
+    ],
+)
+def test_names_are_completed(typed: list[str], begun: str, offered: list[str]) -> None:
+    found = ShellComplete(cli, {}, "darkfactory", "_DARKFACTORY_COMPLETE").get_completions(typed, begun)
+    assert [item.value for item in found] == offered
