@@ -61,7 +61,9 @@ def measure(request: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, An
     core = None
     # where the trigger leaves too few events, the shape is that before it
     for used in (weight, columns["weight_untriggered"]):
-        if float(np.sum(used)) ** 2 < 1.5 * config.min_events * float(np.sum(used * used)) or not len(used):
+        squares = float(np.sum(used * used))
+        # without any event that the trigger took there is nothing to measure either
+        if squares == 0 or float(np.sum(used)) ** 2 < 1.5 * config.min_events * squares:
             continue
         found = measure_core(columns[config.x], columns[config.y], used)
         core = vars(found) if found.n_effective >= config.min_events else None

@@ -15,7 +15,7 @@ from darkfactory.config.resolve import load_campaign
 from darkfactory.core.files import read_json, write_json
 from darkfactory.execute.backends import SerialBackend
 from darkfactory.models.dark_higgs import dark_higgsstrahlung
-from darkfactory.pipeline import limits, model, scan, workspace
+from darkfactory.pipeline import ellipses, limits, model, scan, workspace
 from darkfactory.pipeline.plan import Planner
 from darkfactory.pipeline.request import Request
 from darkfactory.records.cutflow import Cutflow
@@ -33,12 +33,15 @@ def widths(m1: float, m2: float) -> tuple[float, float]:
     return 0.04 + 0.006 * m1 * m1, 0.4 - 0.03 * m1
 
 
-def write(folder: Path, sample: str, parts: dict[str, tuple[Array, Array, Array, int, float]]) -> Path:
+def write(
+    folder: Path, sample: str, parts: dict[str, tuple[Array, Array, Array, int, float]], triggered: float = 1.0
+) -> Path:
     """A manifest with candidates of each point: both squared masses, weights, generated events, cross-section."""
     made = []
     for point, (x, y, weight, generated, sigma) in parts.items():
         columns = {
-            "m2_pair": x, "m2_recoil": y, "weight": weight, "weight_untriggered": weight, "fold": np.arange(len(x)) % 4,
+            "m2_pair": x, "m2_recoil": y, "weight": triggered * weight, "weight_untriggered": weight,
+            "fold": np.arange(len(x)) % 4,
         }  # fmt: skip
         name = f"{sample}-{point}.root"
         digest = write_table(folder / name, columns)
@@ -153,3 +156,16 @@ def test_a_window_alone_is_the_window_in_the_plane(results: Any, tmp_path: Path)
     workspace.run(request, SerialBackend(), lambda text: None)
     (alone,) = read_json(tmp_path / "w.json")["points"].values()
     assert alone == stored[key]
+
+
+def test_a_point_that_the_trigger_never_takes_has_the_resolution_before_it(results: Any, tmp_path: Path) -> None:
+    _, spec = results
+    rng = np.random.default_rng(5)
+    u, v = rng.normal(size=(2, 1000))
+    parts = {"m5p00000_n0p50000": (25.0 + 0.2 * u, 0.25 + 0.3 * v, np.ones(1000), 2000, 1.0)}
+    manifest = write(tmp_path, SIGNAL, parts, triggered=0.0)
+    path = read_json(manifest)["parts"][0]["path"]
+    found = ellipses.measure({"spec": spec}, {"paths": [str(tmp_path / path)], "folds": [0, 1, 2, 3]})
+    assert found["core"]["sigma_x"] == pytest.approx(0.2, rel=0.1)
+    assert found["selected_sumw"] == 0.0
+    assert found["trigger"] == 0.0
