@@ -17,12 +17,12 @@ from darkfactory.config.selection import BFitConfig, ObjectsConfig
 from darkfactory.core.errors import ConfigError
 from darkfactory.events.schema import require_fields
 from darkfactory.physics.beams import BeamFrame
-from darkfactory.physics.constants import M_BPLUS, M_ETA, M_PI0
+from darkfactory.physics.constants import M_BPLUS, M_ETA, M_KPLUS, M_PI0
 from darkfactory.select.candidates import Candidates, Observable
-from darkfactory.select.kaon_pair import beam_constrained_mass, event_shape, pairs_of_events
+from darkfactory.select.kaon_pair import beam_constrained_mass, event_shape, pairs_of_events, with_mass
 from darkfactory.select.objects import Array, Flat, cm_matrix, flatten, good_photons, good_tracks, photon_p4, transform
 from darkfactory.select.strange import MODES, kaon_systems
-from darkfactory.select.vectors import dot3, mass2, modulus, signed_root
+from darkfactory.select.vectors import dot3, mass2, modulus, polar_angle, signed_root
 
 __all__ = ["OBSERVABLES", "fit_energies", "kaon_diphoton", "nearest_partner"]
 
@@ -175,6 +175,7 @@ def kaon_diphoton(events: ak.Array, objects: ObjectsConfig, frame: BeamFrame) ->
         "kaon": kaon.kaon[k].astype(float),
         "mode": kaon.mode[k].astype(float),
         "strange": kaon.p[k],
+        "charged": with_mass(kaon.charged[k], M_KPLUS),
         "radius": kaon.radius[k],
         "pointing": kaon.pointing[k],
         "energy": np.minimum(photons["e"][a], photons["e"][b]),
@@ -200,6 +201,9 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("chi2", "1", ("chi2",), lambda c: c, (0.0, 50.0), "of the fit of the energies"),
     Observable("is_kaon", "1", ("kaon",), lambda x: x, (-0.5, 1.5), "1 for a kaon that is identified as one"),
     Observable("mode", "1", ("mode",), lambda x: x, (-0.5, 3.5), "0: K+, 1: K_S, 2: K*0 to K+ pi-, 3: K*+ to K_S pi+"),
+    Observable("p_kaon", "GeV", ("charged",), modulus, (0.0, 5.0), "laboratory momentum of a charged kaon, 0 without"),
+    Observable("theta_kaon", "rad", ("charged",), polar_angle, (0.0, np.pi),
+               "laboratory polar angle of a charged kaon, 0 without"),
     Observable("m_strange", "GeV", ("strange",), lambda p: signed_root(mass2(p)), (0.4, 1.2), "mass of the kaons"),
     Observable("r_ks", "cm", ("radius",), lambda r: np.minimum(r, 200.0), (0.0, 60.0),
                "transverse radius of the vertex of the K_S; 200 cm without one"),

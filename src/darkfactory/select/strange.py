@@ -40,6 +40,7 @@ class Strange:
         kaon: whether a charged kaon is identified as one; true without a charged kaon.
         radius: transverse radius of the vertex of a K_S, cm; infinite without a K_S.
         pointing: cosine between its position and momentum; 1 without.
+        charged: laboratory momentum of a charged kaon, (n, 3); zero without.
     """
 
     event: Ints
@@ -48,6 +49,7 @@ class Strange:
     kaon: Bools
     radius: Array
     pointing: Array
+    charged: Array
 
     def take(self, rows: NDArray[np.int64]) -> Strange:
         """Some of them."""
@@ -64,7 +66,7 @@ def _charged(tracks: Flat, prompt: Bools, three: Array, box: BMesonConfig) -> St
     n = len(rows)
     return Strange(
         tracks.event[rows], np.zeros(n, np.int64), with_mass(three[rows], M_KPLUS), np.asarray(tracks["is_k"][rows]),
-        np.full(n, np.inf), np.ones(n),
+        np.full(n, np.inf), np.ones(n), three[rows],
     )  # fmt: skip
 
 
@@ -85,7 +87,7 @@ def _neutral(
     n = len(rows)
     found = Strange(
         vertices.event[rows], np.ones(n, np.int64), p[rows], np.ones(n, dtype=bool), vertices["r_xy"][rows],
-        vertices["cos_pointing"][rows],
+        vertices["cos_pointing"][rows], np.zeros((n, 3)),
     )  # fmt: skip
     return found, (minus[rows], plus[rows])
 
@@ -107,7 +109,7 @@ def _with_pion(
     m = signed_root(mass2(p))
     rows = np.flatnonzero((m >= mass[0]) & (m <= mass[1]))
     found = kaons.take(a[rows])
-    return Strange(found.event, found.mode + 2, p[rows], found.kaon, found.radius, found.pointing)
+    return Strange(found.event, found.mode + 2, p[rows], found.kaon, found.radius, found.pointing, found.charged)
 
 
 def kaon_systems(

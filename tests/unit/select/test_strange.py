@@ -96,6 +96,12 @@ def test_each_kaon_system_is_found_once_with_its_masses(mode: int) -> None:
     np.testing.assert_allclose(values(found, "m2_gg")[right], M_A**2, atol=1e-6)
     radius = values(found, "r_ks")[right]
     assert set(radius) == ({3.0} if mode in (1, 3) else {200.0})
+    # its identification is corrected by the momentum of the charged kaon alone
+    tracks = event(mode)["tracks"]
+    kaon = tracks[tracks["is_k"]]
+    p = ak.to_numpy(ak.fill_none(ak.firsts(np.sqrt(kaon["px"] ** 2 + kaon["py"] ** 2 + kaon["pz"] ** 2)), 0.0))
+    np.testing.assert_allclose(values(found, "p_kaon")[right], p, rtol=1e-12)
+    assert np.all((p > 0) == (mode in (0, 2)))
     # parts of a K* with the photons miss the energy of its pion
     assert np.all(values(found, "delta_e")[~right] < -0.02)
 
