@@ -11,8 +11,10 @@ from darkfactory.cli.common import campaign_options, chosen_campaign, table, war
 from darkfactory.cli.complete import searches
 from darkfactory.cli.run import snakemake
 from darkfactory.config.load import validate
+from darkfactory.config.projection import ProjectionConfig
 from darkfactory.config.scenario import ScenarioFile
 from darkfactory.core.errors import UserError
+from darkfactory.execute.backends import ProcessBackend
 from darkfactory.pipeline.layout import path
 
 __all__ = ["scenarios"]
@@ -41,7 +43,7 @@ def scenarios(
     """SEARCH under the trigger scenarios of config/scenarios: efficiencies, backgrounds and expected limits.
 
     Generated, simulated and skimmed events are those of the campaign; trigger, selection, training and statistics are
-    done for each scenario. What is missing is run.
+    done for each scenario. What is missing is run. Limits are compared on what is expected, not on thrown pseudo-data.
     """
     plain = chosen_campaign(campaign, config_dir, settings)
     known = plain.library.names("scenarios")
@@ -64,10 +66,18 @@ def scenarios(
     targets = [path(k, campaign=name, search=search, dataset=d) for d in wanted.datasets() for k in _MADE]
     snakemake(targets, campaign, config_dir, more, cores)
     # figures need packages that --help must not wait for
+    from darkfactory.pipeline.project import expected_rows
     from darkfactory.pipeline.scenarios import read_scenarios, write
 
+    rules = validate(ProjectionConfig, resolved.library.file("projections.yaml"), where="projections")
+    rule = rules.rules["constant"].model_dump(mode="json")
+    click.echo("expected limits without pseudo-data", err=True)
+    expected = {
+        d: expected_rows(name, resolved.searches[search, d], rule, resolved.config.seed, ProcessBackend(cores))
+        for d in wanted.datasets()
+    }
     folder = output or Path(path("report", campaign=name)).parents[1] / "scenarios" / search
-    summary = write(read_scenarios(name, wanted), wanted, folder, resolved.config.data)
+    summary = write(read_scenarios(name, wanted, expected=expected), wanted, folder, "asimov")
     if as_json:
         click.echo(json.dumps(summary, indent=1))
         return

@@ -299,6 +299,12 @@ def comparison_section(job: Request, search: str, folder: Path) -> Section | Non
     return compare_section(job.output("manifest").parent, folder, search, names, job.spec["data"])
 
 
+_SCATTER = (
+    "Expected limits here are those of the scans, whose nuisance parameters are pulled by the pseudo-data of each "
+    "dataset: they scatter by that. `darkfactory scenarios` compares limits on what is expected."
+)
+
+
 def scenario_section(job: Request, search: str, folder: Path) -> Section | None:
     """Trigger scenarios of a search, None where the campaign has none."""
     told = job.spec.get("scenarios", {}).get(search)
@@ -311,5 +317,9 @@ def scenario_section(job: Request, search: str, folder: Path) -> Section | None:
         at, at / "index.json", folder, {f["file"]: "scenarios.csv" for f in read_json(at / "index.json")["figures"]}
     )
     return Section(
-        f"scenarios-{search}", plain(file.title), [file.note] if file.note else [], figures, {"Scenarios": summary}
+        f"scenarios-{search}",
+        plain(file.title),
+        [_SCATTER, *([file.note] if file.note else [])],
+        figures,
+        {"Scenarios": summary},
     )

@@ -10,6 +10,7 @@ from darkfactory.config.interpretation import InterpretationConfig, ModelInterpr
 from darkfactory.config.load import validate
 from darkfactory.config.points import axis_columns, parse_point, point_columns, point_order
 from darkfactory.config.projection import SystematicsRule
+from darkfactory.config.search import SearchConfig
 from darkfactory.config.statistics import StatisticsConfig
 from darkfactory.core.errors import UserError
 from darkfactory.core.files import read_json
@@ -26,6 +27,7 @@ from darkfactory.store.tables import read_csv, write_csv
 __all__ = [
     "COLUMNS",
     "draw",
+    "expected_rows",
     "project_points",
     "project_scan",
     "reach_column",
@@ -102,10 +104,10 @@ def project_points(job: Mapping[str, Any], keys: Sequence[str], luminosity: floa
         expected = own[0].expected
         # the one-sided limit is about 1.3 expected errors at 90 %: near enough to start from
         guess = expected[2] / item.scale if expected is not None else 1.0
-        reach = discovery_reach(item.spec, job["discovery"], guess, backend=fit_backend(statistics))
+        wanted = job["discovery"]
+        reach = discovery_reach(item.spec, wanted, guess, backend=fit_backend(statistics)) if wanted else ()
         signals = {
-            reach_column(z): None if mu is None else mu * item.scale
-            for z, mu in zip(job["discovery"], reach, strict=True)
+            reach_column(z): None if mu is None else mu * item.scale for z, mu in zip(wanted, reach, strict=True)
         }
         for r in own:
             band = dict(zip(_BAND, r.expected or [None] * len(_BAND), strict=True))
@@ -135,6 +137,35 @@ def project_scan(
             part = {**job, "points": {k: job["points"][k] for k in group}}
             tasks.append(("darkfactory.pipeline.project:project_points", (part, group, luminosity)))
     return [row for rows in backend.map(tasks, done) for row in rows]
+
+
+def expected_rows(
+    campaign: str, config: SearchConfig, rule: Mapping[str, Any], seed: int, backend: Backend
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Expected limits of a finished dataset, and the same as couplings, without its pseudo-data.
+
+    Those of the scan are for nuisance parameters as the thrown data pull them; datasets whose expectations are the same
+    differ by that. Here each is on what it expects.
+
+    Args:
+        campaign: its name.
+        config: the search on the dataset.
+        rule: of systematic uncertainties; one that leaves them at the same luminosity.
+        seed: of toys, where limits need them.
+        backend: where the points are done.
+    """
+    job = {
+        "points": stored_points(campaign, config.search, config.dataset),
+        "luminosity_fb": config.data.luminosity,
+        "rule": dict(rule),
+        "statistics": config.statistics,
+        "hypotheses": {h: {"quantity": c.quantity, "unit": c.unit} for h, c in config.hypotheses.items()},
+        "discovery": [],
+        "seed": seed,
+    }
+    rows = project_scan(job, [config.data.luminosity], backend)
+    models = validate(InterpretationConfig, config.interpretation, where="interpretation").models
+    return rows, translate(rows, sample_rates(campaign, config.search, config.dataset), models)
 
 
 def translate(

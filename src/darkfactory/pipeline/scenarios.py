@@ -22,6 +22,8 @@ from darkfactory.store.tables import read_csv, write_csv
 
 __all__ = ["ScenarioRow", "draw", "read_scenarios", "scenario_rows", "summary_rows", "write"]
 
+Expected = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+
 _FIGURES = (
     ("trigger", "trigger efficiency of what is selected", False),
     ("efficiency", "total efficiency", False),
@@ -118,13 +120,16 @@ def scenario_rows(
     return sorted(rows, key=lambda r: (r.hypothesis, point_order(r.point)))
 
 
-def read_scenarios(campaign: str, file: ScenarioFile, only: Sequence[str] = ()) -> list[ScenarioRow]:
+def read_scenarios(
+    campaign: str, file: ScenarioFile, only: Sequence[str] = (), expected: Mapping[str, Expected] | None = None
+) -> list[ScenarioRow]:
     """Rows of the baseline and of all possible scenarios of a finished campaign, the baseline first.
 
     Args:
         campaign: its name.
         file: the scenarios.
         only: datasets to read; by default all.
+        expected: dataset to rows of limits and of couplings that take the place of limits.csv and couplings.csv.
     """
     rows: list[ScenarioRow] = []
     baseline: dict[tuple[str, str], tuple[float | None, float | None]] = {}
@@ -132,7 +137,10 @@ def read_scenarios(campaign: str, file: ScenarioFile, only: Sequence[str] = ()) 
         if only and dataset not in only:
             continue
         w = {"campaign": campaign, "search": file.search, "dataset": dataset}
-        limits, couplings = read_csv(path("limits_csv", **w)), read_csv(path("couplings", **w))
+        if expected is None:
+            limits, couplings = read_csv(path("limits_csv", **w)), read_csv(path("couplings", **w))
+        else:
+            limits, couplings = expected[dataset]
         if dataset == file.baseline:
             strengths = _first_level([r for r in couplings if r["expected"] is not None])
             for key, r in _first_level(limits).items():
@@ -174,7 +182,7 @@ def summary_rows(rows: Sequence[ScenarioRow], impossible: Mapping[str, str]) -> 
                 "at": None if worst is None else worst.point,
             }
         )
-    made += [{"scenario": title, "hypothesis": None, "at": reason} for title, reason in impossible.items()]
+    made += [{"scenario": title, "hypothesis": None, "impossible": reason} for title, reason in impossible.items()]
     return made
 
 

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from darkfactory.config.interpretation import InterpretationConfig, ModelInterpretation
+from darkfactory.config.resolve import load_campaign
 from darkfactory.core.errors import UserError
 from darkfactory.core.files import write_json
 from darkfactory.execute.backends import SerialBackend
 from darkfactory.pipeline.layout import path
-from darkfactory.pipeline.project import draw, project_scan, stored_points, translate
+from darkfactory.pipeline.project import draw, expected_rows, project_scan, stored_points, translate
 from darkfactory.stats.examples import counting_window
-from darkfactory.store.tables import read_csv
+from darkfactory.store.tables import read_csv, write_csv
+
+ROOT = Path(__file__).parents[3]
 
 MODEL = ModelInterpretation(hypothesis="zprime", coupling="g_prime", reference_coupling=0.1, power=2)
 STATISTICS = {"cls": [0.90], "certificate": {"stock_fraction": 0.0}}
@@ -43,6 +46,24 @@ def test_a_scan_that_has_not_run_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no workspaces in results/tiny/alp_3gamma/belle2_445pb/workspace; run"):
         stored_points("tiny", "alp_3gamma", "belle2_445pb")
+
+
+def test_expected_limits_do_not_know_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_campaign("tiny", config_dir=ROOT / "config").searches["zprime_invisible", "belle2_80fb"]
+    where = {"campaign": "tiny", "search": "zprime_invisible", "dataset": "belle2_80fb"}
+    write_csv(path("efficiency", **where), [{"hypothesis": "zprime", "point": "m1p00000", "sigma_fb": 4.0}])
+    rule = {"power": 0, "floor": 1, "simulation": "kept", "source": "assumed"}
+    found = []
+    for observed in (350.0, 430.0):
+        # a norm that only the data know: limits of a scan go with it
+        spec = counting_window(observed, 400.0, 0.3, signal=2.0)
+        stored = {"zprime/m1p00000": {**record("m1p00000", 400.0), "spec": spec}}
+        write_json(path("workspace", block="b000", **where), {"points": stored})
+        rows, couplings = expected_rows("tiny", config, rule, 1, SerialBackend())
+        found.append((rows[0]["expected"], couplings[0]["expected"], couplings[0]["model"]))
+    assert found[0] == found[1]
+    assert found[0][2] == "zprime_vanilla"
 
 
 def test_a_scan_is_projected_translated_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

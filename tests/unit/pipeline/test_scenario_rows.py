@@ -65,6 +65,19 @@ def test_ratios_are_over_the_baseline_at_the_same_point(finished: Path) -> None:
     assert [r.dataset for r in read_scenarios("c", FILE, ["base"])] == ["base", "base"]
 
 
+def test_other_limits_can_take_the_place_of_those_of_the_scans(finished: Path) -> None:
+    def rows(*values: float) -> list[dict[str, Any]]:
+        points = ("m1p00000", "m2p00000")
+        return [
+            {"hypothesis": "h", "point": p, "expected": v, "unit": "fb", "status": "ok"}
+            for p, v in zip(points, values, strict=True)
+        ]
+
+    expected = {"base": (rows(1.0, 2.0), rows(1.0, 2.0)), "base_less": (rows(3.0, 8.0), rows(1.5, 2.0))}
+    found = read_scenarios("c", FILE, expected=expected)
+    assert [(r.ratio, r.coupling_ratio) for r in found] == [(1.0, 1.0), (1.0, 1.0), (3.0, 1.5), (4.0, 1.0)]
+
+
 def test_the_summary_has_a_line_for_what_cannot_be_recorded(finished: Path) -> None:
     summary = summary_rows(read_scenarios("c", FILE), {"other detector": "no such line"})
     assert [r["scenario"] for r in summary] == ["all lines", "fewer lines", "other detector"]
@@ -74,7 +87,7 @@ def test_the_summary_has_a_line_for_what_cannot_be_recorded(finished: Path) -> N
         1,
     )
     assert summary[1]["at"] == "m1p00000"
-    assert summary[2]["at"] == "no such line"
+    assert summary[2]["impossible"] == "no such line"
 
 
 def test_table_figures_and_index_are_written(finished: Path) -> None:
