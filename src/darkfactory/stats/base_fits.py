@@ -128,11 +128,8 @@ def base_fits(m: Batch, data: Data, *, start: FloatArray | None = None, backend:
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [9.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(9, 5.0, signal=4.0)
         >>> _, batch = compile_workspace(spec)
         >>> base = base_fits(batch, batch.observed)
         >>> round(float(base.free.theta[0, 0]), 6), round(float(base.q0[0]), 6), round(float(base.sigma[0]), 6)

@@ -61,11 +61,8 @@ def bayes_limit(m: Batch, cl: float, sigma: float, *, data: Data | None = None) 
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [1.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [1.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [0.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(0, 1.0)
         >>> round(bayes_limit(compile_workspace(spec)[1], 0.9, 1.0), 2)
         2.3
     """

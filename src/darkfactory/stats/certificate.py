@@ -345,11 +345,8 @@ def certify(
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
         >>> from darkfactory.stats.scan import asymptotic_limits
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [10.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [100.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [100.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(100, 100.0, signal=10.0)
         >>> r = asymptotic_limits(compile_workspace(spec)[1], [0.95])
         >>> claim = Claim(0.95, float(r.observed[0, 0]), tuple(float(v) for v in r.expected[0, 0]))
         >>> certify(spec, [claim], [], CertificateConfig())["passed"]

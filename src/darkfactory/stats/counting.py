@@ -44,11 +44,8 @@ def is_counting(m: Batch) -> bool:
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [9.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [8.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(8, 9.0, signal=3.0)
         >>> is_counting(compile_workspace(spec)[1])
         True
     """

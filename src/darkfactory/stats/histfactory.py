@@ -234,11 +234,8 @@ def compile_workspace(spec: Mapping[str, Any], measurement: int = 0) -> tuple[St
         UnsupportedModel: a modifier or a setting that the fast engine does not compute exactly.
 
     Example:
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [9.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [8.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(8, 9.0, signal=3.0)
         >>> structure, batch = compile_workspace(spec)
         >>> structure.names, float(batch.observed.blocks[0].counts[0, 0])
         (('mu',), 8.0)

@@ -191,11 +191,8 @@ def evaluate(m: Batch, data: Data, theta: FloatArray, floor: float = -np.inf) ->
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [9.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(9, 5.0, signal=4.0)
         >>> _, batch = compile_workspace(spec)
         >>> at_best = evaluate(batch, batch.observed, np.array([[1.0]]))
         >>> float(at_best.value[0]), float(at_best.gradient[0, 0]), float(at_best.hessian[0, 0, 0])
@@ -377,11 +374,8 @@ def expected(m: Batch, theta: FloatArray, gammas: tuple[FloatArray, ...]) -> tup
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [9.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(9, 5.0, signal=4.0)
         >>> _, batch = compile_workspace(spec)
         >>> float(expected(batch, np.array([[2.0]]), (np.ones((1, 1)),))[0][0, 0])
         13.0
@@ -400,11 +394,8 @@ def asimov(m: Batch, theta: FloatArray, gammas: tuple[FloatArray, ...]) -> Data:
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [9.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(9, 5.0, signal=4.0)
         >>> _, batch = compile_workspace(spec)
         >>> float(asimov(batch, np.array([[0.0]]), (np.ones((1, 1)),)).blocks[0].counts[0, 0])
         5.0

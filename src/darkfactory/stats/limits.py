@@ -367,11 +367,8 @@ def compute_limits(
         InputError: a method was asked for that a workspace does not allow.
 
     Example:
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [1.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [0.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [0.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(0, 0.0)
         >>> record = compute_limits([WorkspaceInput("m1p00000", "zprime", {"mass_gev": 1.0}, spec)])[1]
         >>> record.method, record.cl, round(record.observed, 3)
         ('exact', 0.95, 2.996)

@@ -16,11 +16,8 @@ def signal_and_background(spec: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarr
     """Nominal signal (samples scaled by the parameter of interest) and background over all bins of a workspace.
 
     Example:
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [9.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [8.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(8, 9.0, signal=3.0)
         >>> s, b = signal_and_background(spec)
         >>> s.tolist(), b.tolist()
         ([3.0], [9.0])
@@ -119,11 +116,8 @@ def lint_workspace(spec: Mapping[str, Any], config: LintConfig | None = None) ->
         Warnings, none for a sound workspace.
 
     Example:
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [0.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [1.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(1, 0.0, signal=3.0)
         >>> lint_workspace(spec)[0]
         'sr: 1 of 1 bins have data or signal but no background (first: bin 0); widen the bins or smooth the template'
     """

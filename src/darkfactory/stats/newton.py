@@ -274,11 +274,8 @@ def fit(
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [11.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(11, 5.0, signal=4.0)
         >>> _, batch = compile_workspace(spec)
         >>> result = fit(batch, batch.observed, batch.init, np.array([[True]]))
         >>> round(float(result.theta[0, 0]), 6)

@@ -74,11 +74,8 @@ def fitted_counts(spec: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
         UnsupportedModel: a workspace that the engine does not take.
 
     Example:
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [2.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [5.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [9.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(9, 5.0, signal=2.0)
         >>> {k: [round(v, 6) for v in c] for k, c in fitted_counts(spec)["sr"].items()}
         {'observed': [9.0], 'fit': [9.0], 'background': [5.0]}
     """

@@ -171,11 +171,8 @@ def asymptotic_limits(
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [10.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [100.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [100.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(100, 100.0, signal=10.0)
         >>> _, batch = compile_workspace(spec)
         >>> result = asymptotic_limits(batch, [0.95])
         >>> round(float(result.observed[0, 0]), 4), round(float(result.expected[0, 0, 2]), 4)

@@ -70,11 +70,8 @@ def stock_limits(
         The limits with their status; never an edge of the search, never NaN.
 
     Example:
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [10.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [100.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [100.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(100, 100.0, signal=10.0)
         >>> round(stock_limits(spec, [0.95]).claims[0].observed, 3)
         2.09
     """

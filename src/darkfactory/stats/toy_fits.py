@@ -109,11 +109,8 @@ def qtilde(
         One event on none expected, against two of signal: -2 ln of the Poisson ratio
 
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [1.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [0.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [1.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(1, 0.0)
         >>> _, m = compile_workspace(spec)
         >>> q, ok = qtilde(m, m.observed, m.init, [0.5, 2.0])
         >>> q.round(6).tolist(), ok.tolist()

@@ -143,11 +143,8 @@ def log_ratio(
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [1.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [0.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(0, 1.0, signal=3.0)
         >>> _, batch = compile_workspace(spec)
         >>> one = (np.ones((1, 1)),)
         >>> float(log_ratio(batch, batch.observed, (np.array([[1.0]]), one), (np.array([[0.0]]), one))[0])

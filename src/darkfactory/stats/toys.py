@@ -58,11 +58,8 @@ def sample_data(
 
     Example:
         >>> from darkfactory.stats.histfactory import compile_workspace
-        >>> spec = {"channels": [{"name": "sr", "samples": [
-        ...     {"name": "s", "data": [3.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-        ...     {"name": "b", "data": [9.0], "modifiers": []}]}],
-        ...     "observations": [{"name": "sr", "data": [8.0]}], "version": "1.0.0",
-        ...     "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}]}
+        >>> from darkfactory.stats.examples import counting_window
+        >>> spec = counting_window(8, 9.0, signal=3.0)
         >>> _, batch = compile_workspace(spec)
         >>> d = sample_data(batch, np.array([[0.0]]), (np.ones((1, 1)),), 4000, np.random.default_rng(1))
         >>> round(float(d.blocks[0].counts.mean()), 1)
