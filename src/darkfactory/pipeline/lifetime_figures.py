@@ -113,6 +113,8 @@ def regions(job: Request, common: Mapping[str, Any]) -> Drawn:
                 [r for r in family if r["hypothesis"] == h and r["quantity"] != settings.coupling],
             )
             for h in settings.hypotheses
+            # a dataset may leave hypotheses out
+            if any(r["hypothesis"] == h for r in family)
         }
         prompt = config.models.get(model)
         if prompt is not None:

@@ -93,6 +93,9 @@ def region_figure(
     masses = [float(r["mass_gev"]) for rows, _ in families.values() for r in rows]
     if masses and max(masses) > 30 * min(masses):
         ax.set_xscale("log")
+    if masses and not any(r["lower"] is not None for pair in families.values() for rows in pair for r in rows):
+        ax.set_xlim(min(masses), max(masses))
+        ax.text(0.5, 0.4, "nothing is excluded", transform=ax.transAxes, ha="center")
     stamp(ax, dataset, luminosity_fb, data)
     ax.legend()
     return fig

@@ -34,3 +34,11 @@ def test_regions_mark_edges_that_are_ends_of_the_scan() -> None:
     ax = region_figure({"mumu": (rows, rows[:1])}, **COMMON).axes[0]
     squares = [line for line in ax.lines if line.get_marker() == "s" and len(line.get_xdata())]
     assert [list(line.get_ydata()) for line in squares] == [[1e-5, 1e-3]]
+    assert not any("nothing" in text.get_text() for text in ax.texts)
+
+
+def test_a_figure_without_a_region_says_so() -> None:
+    rows = [{"mass_gev": m, "lower": None, "upper": None, "status": "no_sensitivity"} for m in (0.5, 2.0)]
+    ax = region_figure({"mumu": (rows, rows)}, **COMMON).axes[0]
+    assert "nothing is excluded" in [text.get_text() for text in ax.texts]
+    assert ax.get_xlim() == (0.5, 2.0)
