@@ -428,6 +428,9 @@ class SimulateOptions(StrictModel):
 
     force_photon_loss: float | None = Field(default=None, gt=0, lt=1)
     """Lose energetic photons with this probability and weight the events, so that rare losses are common."""
+    aim_at_cracks: float | None = Field(default=None, gt=0, lt=1)
+    """Turn this share of the events about the beams so that one of their energetic photons flies into a crack
+    (``ecl.cracks``), and weight the events: for losses of photons, nearly all of which are there."""
     force_track_loss: float | None = Field(default=None, gt=0, lt=1)
     """Miss energetic charged particles with this probability and weight the events."""
     force_muon_fakes: float | None = Field(default=None, gt=0, lt=1)

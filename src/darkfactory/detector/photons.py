@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from darkfactory.config.detector import DetectorConfig, EclConfig, SimulateOptions
+from darkfactory.core.errors import ConfigError
 from darkfactory.detector.flat import Particles
 from darkfactory.detector.geometry import calorimeter_hit_neutral, ecl_region
 from darkfactory.events.schema import ECL_GAP_BWD, ECL_GAP_FWD
 from darkfactory.physics.kinematics import azimuth_from_planes
 
-__all__ = ["Loss", "PhotonHits", "convert", "detect", "holes"]
+__all__ = ["Loss", "PhotonHits", "aim", "convert", "detect", "holes"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -93,6 +94,57 @@ def convert(
         for pdg, part in ((11, share), (-11, 1 - share))
     ]
     return photons.take(~converts), Particles.concatenate(legs), weight
+
+
+def aim(
+    particles: Particles,
+    n_events: int,
+    detector: DetectorConfig,
+    options: SimulateOptions,
+    rng: np.random.Generator,
+) -> tuple[Particles, Floats]:
+    """Turn events about the z axis so that more photons than by chance fly into cracks.
+
+    With ``aim_at_cracks`` q, one of the energetic photons of an event is chosen and, with probability q, the event is
+    turned by the least angle that brings it to a uniform place in a crack. Events have no preferred azimuth, so the density of
+    what comes out is (1 - q) + q s / coverage times that of before, s the share of the energetic photons that are in
+    cracks; the weight is one over that.
+
+    Returns:
+        The particles, and the factor on each event's weight, (n events,).
+
+    Raises:
+        ConfigError: a detector without cracks, or beams that cross, which have a preferred azimuth.
+    """
+    q, cracks = options.aim_at_cracks, detector.ecl.cracks
+    if q is None:
+        return particles, np.ones(n_events)
+    if cracks is None or detector.beams.half_crossing_mrad.value != 0:
+        raise ConfigError(
+            f"detector {detector.name} has no cracks or beams that cross; aiming needs `ecl.cracks` and beams head on",
+            where="simulate.aim_at_cracks",
+        )
+    width, pitch = 1e-3 * cracks.width_mrad.value, 2 * np.pi / cracks.number.value
+    energetic = np.flatnonzero((particles.pdg == 22) & (particles.e > options.force_above_gev))
+    event, phi = particles.event[energetic], np.arctan2(particles.p[energetic, 1], particles.p[energetic, 0])
+    count = np.bincount(event, minlength=n_events)
+    first = np.cumsum(count) - count
+    u = rng.random((n_events, 3))
+    turned = (count > 0) & (u[:, 0] < q)
+    chosen = np.minimum(first + (u[:, 1] * count).astype(np.int64), max(len(energetic) - 1, 0))
+    angle = np.zeros(n_events)
+    if len(energetic) > 0:
+        at = phi[chosen]
+        angle = np.where(turned, np.rint(at / pitch) * pitch + (u[:, 2] - 0.5) * width - at, 0.0)
+    inside = azimuth_from_planes(phi + angle[event], cracks.number.value) < width / 2
+    share = np.bincount(event, weights=inside, minlength=n_events) / np.maximum(count, 1)
+    density = np.where(count > 0, (1 - q) + q * share * pitch / width, 1.0)
+    cosine, sine = np.cos(angle)[particles.event], np.sin(angle)[particles.event]
+
+    def turn(v: Floats) -> Floats:
+        return np.stack([cosine * v[:, 0] - sine * v[:, 1], sine * v[:, 0] + cosine * v[:, 1], v[:, 2]], axis=1)
+
+    return replace(particles, p=turn(particles.p), vertex=turn(particles.vertex)), 1 / density
 
 
 def holes(phi: Floats, ecl: EclConfig) -> tuple[Floats, Floats, Floats]:

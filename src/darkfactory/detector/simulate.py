@@ -29,7 +29,7 @@ from darkfactory.detector.flat import (
     local_index,
     species_of,
 )
-from darkfactory.detector.photons import Loss, convert, detect
+from darkfactory.detector.photons import Loss, aim, convert, detect
 from darkfactory.detector.tags import emulate_tags
 from darkfactory.detector.tracks import (
     FLAGS,
@@ -81,7 +81,7 @@ def simulate(
         events = emulate_tags(events, detector, options, rng)
     n = len(events)
     level = _background_level(detector, options)
-    particles = final_particles(events, detector.invisible)
+    particles, aim_weight = aim(final_particles(events, detector.invisible), n, detector, options, rng)
     species, _ = species_of(particles.pdg)
     photons, electrons, conversion_weight = convert(particles.take(particles.pdg == 22), n, detector, options, rng)
     charged = Particles.concatenate([particles.take(species >= 0), electrons])
@@ -111,7 +111,7 @@ def simulate(
     dropped = ("particles", *_DEPOSIT_COLUMNS)
     columns: dict[str, Any] = {name: events[name] for name in events.fields if name not in dropped}
     columns["weight"] = np.asarray(events["weight"], dtype=np.float64) * loss.weight * track_weight * fake_weight
-    columns["weight"] = columns["weight"] * conversion_weight
+    columns["weight"] = columns["weight"] * conversion_weight * aim_weight
     columns["event_id"] = np.asarray(events["event_id"], dtype=np.int64)
     columns |= _objects(tracks, clusters, klm, cluster_e, n)
     if options.vertices:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from darkfactory.config.detector import DetectorConfig, SimulateOptions
+from darkfactory.core.errors import ConfigError
 from darkfactory.core.seeds import generator
 from darkfactory.detector.clusters import separation_probability
-from darkfactory.detector.photons import holes
+from darkfactory.detector.flat import Particles
+from darkfactory.detector.photons import aim, holes
 from darkfactory.detector.simulate import simulate
 
 Shoot = Callable[..., ak.Array]
@@ -204,3 +206,39 @@ def test_photons_are_lost_in_cracks(quiet: Quiet, shoot: Shoot) -> None:
     weight = np.asarray(result.weight)
     assert float((weight * lost).mean()) == pytest.approx(0.031, rel=0.03)
     assert np.asarray(result.var_photon_loss_up)[lost] == pytest.approx(0.182 / 0.031, rel=1e-4)
+
+
+def test_aimed_events_have_the_azimuths_that_all_have(quiet: Quiet) -> None:
+    cracks = {
+        "number": {"value": 120, "source": "assumed"},
+        "width_mrad": {"value": 2.0, "source": "assumed"},
+        "elsewhere": {"value": 1e-6, "source": "assumed"},
+    }
+    head_on = {"half_crossing_mrad": {"value": 0.0, "source": "assumed"}}
+    detector = quiet(ecl={"cracks": cracks}, beams=head_on)
+    n, rng = 60_000, np.random.default_rng(5)
+    phi = np.stack([rng.uniform(-np.pi, np.pi, n), np.zeros(n)], axis=1)
+    phi[:, 1] = phi[:, 0] + 2.0
+    flat, event = phi.ravel(), np.repeat(np.arange(n), 2)
+    p = np.stack([3 * np.cos(flat), 3 * np.sin(flat), np.ones(2 * n)], axis=1)
+    kind = np.tile([22, 22], n)
+    before = Particles(event, np.tile([0, 1], n), kind, p, np.full(2 * n, np.sqrt(10.0)), np.zeros((2 * n, 3)))
+    after, weight = aim(before, n, detector, SimulateOptions(aim_at_cracks=0.5), rng)
+    turned = np.arctan2(after.p[:, 1], after.p[:, 0]).reshape(n, 2)
+    assert np.hypot(after.p[:, 0], after.p[:, 1]) == pytest.approx(3.0)
+    assert np.cos(turned[:, 1] - turned[:, 0]) == pytest.approx(np.cos(2.0))
+    inside = holes(turned, detector.ecl)[0] > 1e-5
+    coverage = 120 * 2e-3 / (2 * np.pi)
+    # a quarter of the events per photon instead of 4 %, and the weights bring both back
+    assert inside[:, 0].mean() == pytest.approx(0.25 + 0.75 * coverage, abs=0.01)
+    assert weight.mean() == pytest.approx(1.0, abs=0.01)
+    for column in (0, 1):
+        assert (weight * inside[:, column]).mean() == pytest.approx(coverage, rel=0.03)
+    both = (weight * (inside[:, 0] & inside[:, 1])).mean()
+    plain = holes(phi, detector.ecl)[0] > 1e-5
+    assert both == pytest.approx((plain[:, 0] & plain[:, 1]).mean(), abs=4 * np.sqrt(coverage / n))
+    same, ones = aim(before, n, detector, SimulateOptions(), rng)
+    assert same is before
+    assert np.all(ones == 1.0)
+    with pytest.raises(ConfigError, match=r"needs `ecl\.cracks` and beams head on"):
+        aim(before, n, quiet(beams=head_on), SimulateOptions(aim_at_cracks=0.5), rng)
