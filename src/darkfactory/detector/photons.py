@@ -107,8 +107,8 @@ def aim(
 
     With ``aim_at_cracks`` q, one of the energetic photons of an event is chosen and, with probability q, the event is
     turned by the least angle that brings it to a uniform place in a crack. Events have no preferred azimuth, so the
-    density of what comes out is (1 - q) + q s / coverage times that of before, s the share of the energetic photons that
-    are in cracks; the weight is one over that.
+    density of what comes out is (1 - q) + q s / coverage times that of before, s the share of the energetic photons
+    that are in cracks; the weight is one over that.
 
     Returns:
         The particles, and the factor on each event's weight, (n events,).
