@@ -40,6 +40,13 @@ def test_the_endpoint_is_that_of_the_published_boost() -> None:
     assert got == pytest.approx([k[1] for k in known], rel=0.015)
 
 
+def test_below_42_gev2_no_electrons_along_the_beams_balance_a_photon_of_babars_region() -> None:
+    ends = float(to_cm(15.8, BABAR)), float(to_cm(141.8, BABAR))
+    cosine = np.array([-0.35, 0.0, 0.35])
+    m2 = 10.58**2 - 2 * 10.58 * endpoint(np.arccos(cosine), *ends, 10.58)
+    assert m2 == pytest.approx([42.2, 45.8, 43.1], abs=0.4)
+
+
 def test_generated_electrons_along_the_beams_leave_the_photon_below_the_endpoint() -> None:
     process = registry("ee_gamma_lost_babar", {"bias": []}, beams=BABAR)
     pack = adapt(process, 1, Effort(4, 15_000, 20_000))
