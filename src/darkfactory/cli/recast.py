@@ -63,8 +63,12 @@ def recast(
     else:
         snakemake([path("couplings", campaign=name, **w)], campaign, config_dir, settings, cores)
         limits = limits_of_search(path("limits_csv", campaign=name, **w), hypothesis)
-    if model.validates is not None:
-        rows = read_csv(path("couplings", campaign=name, **w))
+    known_file = Path(path("couplings", campaign=name, **w))
+    if model.validates is not None and limits_file is not None and not known_file.exists():
+        # a table needs no run of ours
+        click.echo(f"validates {model.validates}: not compared, campaign {name} has no {search} yet", err=True)
+    elif model.validates is not None:
+        rows = read_csv(known_file)
         published = [r for r in rows if r["model"] == model.validates]
         if not published:
             known = sorted({str(r["model"]) for r in rows})

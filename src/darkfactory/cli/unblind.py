@@ -55,7 +55,7 @@ def unblind(
             {"search": s, "dataset": d, **{k: v for k, v in b.to_dict().items() if k != "changed"}}
             for (s, d), b in blindings(plan).items()
         ]
-        click.echo(table(rows))
+        click.echo(table(rows) if rows else f"no dataset of campaign {plan.name} has recorded data")
         for line in blinding_lines(plan):
             if ": changed since" in line:
                 click.echo(line)

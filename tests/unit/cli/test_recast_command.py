@@ -46,9 +46,11 @@ def test_vertices_of_a_known_model_give_its_cross_section() -> None:
 
 def test_a_table_of_limits_is_recast(project: Path, call: Callable[..., Any]) -> None:
     write_csv("published.csv", [{"mass_GeV": 1.0, "limit": 4.0}, {"mass_GeV": 4.0, "limit": 1.0}])
-    (project / "mine.yaml").write_text(yaml.safe_dump(MINE))
+    # nothing has run: there is nothing to compare with, which is no error
+    (project / "mine.yaml").write_text(yaml.safe_dump({**MINE, "validates": "zprime_vanilla"}))
     done = call("recast", "-s", "zprime_invisible", "-m", "mine.yaml", "--limits", "published.csv", "-o", "out")
     assert done.code == 0, done.err
+    assert "validates zprime_vanilla: not compared" in done.err
     assert [r["observed"] for r in read_csv(project / "out" / "mine.csv")] == pytest.approx([0.1, 0.1])
     assert {p.name for p in (project / "out").iterdir()} == {"mine.csv", "mine.png", "mine.pdf"}
     assert "The efficiency is that of zprime" in done.out
@@ -87,8 +89,9 @@ def test_limits_of_a_search_are_those_of_narrow_signals(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mass_GeV,limit\n1.0,\n", "needs the columns mass_GeV and limit"),
-        ("mass_GeV,limit\nlight,2.0\n", "needs the columns mass_GeV and limit"),
+        ("mass_GeV,limit\n1.0,\n", "no row of the table has a limit"),
+        ("mass_GeV,limit\nlight,2.0\n", "mass_GeV is 'light' in row 1 of the table"),
+        ("mass_GeV,lim\n1.0,2.0\n", "needs the columns mass_GeV and limit"),
         ("mass_GeV,limit\n", "the table of limits has no rows"),
     ],
 )
