@@ -114,8 +114,8 @@ def test_scale_of_momenta_and_identification_of_hadrons() -> None:
     ratios, simulation = found("control_dstar", 12_000, 5)
     scale = Formula.model_validate(RESPONSE["tracks"]["momentum_scale"])
     edges = [0.3, 0.75, 1.2, 2.6]
-    bins = np.clip(np.digitize(simulation["theta_d0"], edges) - 1, 0, 2)
-    close(ratios["momentum_scale"], [np.mean(scale(theta=simulation["theta_d0"][bins == i])) for i in range(3)])
+    bins = np.clip(np.digitize(simulation["theta_tracks"], edges) - 1, 0, 2)
+    close(ratios["momentum_scale"], [np.mean(scale(theta=simulation["theta_tracks"][bins == i])) for i in range(3)])
     close(ratios["kaon_id"], identified("kaon", "K"))
     close(ratios["pion_id"], identified("pion", "pi"))
     # few pions are taken for kaons

@@ -82,6 +82,11 @@ def _theta(three: Array) -> Array:
     return polar_angle(with_mass(three, 0.0))
 
 
+def _mean_theta(kaon: Array, pion: Array) -> Array:
+    """Angle whose cosine is the mean of those of both tracks."""
+    return np.asarray(np.arccos(0.5 * (np.cos(_theta(kaon)) + np.cos(_theta(pion)))))
+
+
 def _flag(flag: np.ndarray) -> Array:
     return np.asarray(flag.astype(float))
 
@@ -95,6 +100,8 @@ OBSERVABLES: tuple[Observable, ...] = (
     Observable("delta_m", "GeV", ("delta_m",), lambda d: d, (0.139, 0.16), "mass of the D*+ less that of the D0"),
     Observable("p_dstar_cms", "GeV", ("dstar_cm",), modulus, (0.0, 5.0), "CM momentum of the D*+"),
     Observable("theta_d0", "rad", ("d0",), polar_angle, (0.0, np.pi), "laboratory polar angle of the D0"),
+    Observable("theta_tracks", "rad", _PAIR, _mean_theta, (0.0, np.pi),
+               "laboratory polar angle whose cosine is the mean of those of kaon and pion"),
     Observable("p_k", "GeV", ("kaon",), _momentum, (0.0, 6.0), "laboratory momentum of the kaon"),
     Observable("theta_k", "rad", ("kaon",), _theta, (0.0, np.pi), "laboratory polar angle of the kaon"),
     Observable("p_pi", "GeV", ("pion",), _momentum, (0.0, 6.0), "laboratory momentum of the pion of the D0"),

@@ -217,6 +217,11 @@ def _sorted_theta(place: int, pions: Array) -> Array:
     return np.ascontiguousarray(np.sort(angles, axis=1)[:, place])
 
 
+def _mean_theta(pions: Array) -> Array:
+    cosines = [np.cos(polar_angle(pions[:, i])) for i in range(3)]
+    return np.asarray(np.arccos((cosines[0] + cosines[1] + cosines[2]) / 3))
+
+
 _ONE, _THREE = "one", "three"
 
 OBSERVABLES: tuple[Observable, ...] = (
@@ -243,9 +248,8 @@ OBSERVABLES: tuple[Observable, ...] = (
                    f"laboratory polar angle of the {name} of the three tracks in that angle")
         for place, name in enumerate(("first", "second", "third"))
     ),
-    Observable("theta_three_lab", "rad", ("pions_lab",),
-               lambda p: polar_angle(p[:, 0] + p[:, 1] + p[:, 2]), (0.0, np.pi),
-               "laboratory polar angle of the three tracks together"),
+    Observable("theta_three_tracks", "rad", ("pions_lab",), _mean_theta, (0.0, np.pi),
+               "laboratory polar angle whose cosine is the mean of those of the three tracks"),
     Observable("thrust", "1", ("thrust",), lambda t: t, (0.5, 1.0), "CM thrust of the four tracks"),
     Observable("cos_thrust", "1", ("axis",), lambda a: np.abs(a[:, 2]), (0.0, 1.0),
                "|cos| of the CM polar angle of the thrust axis"),

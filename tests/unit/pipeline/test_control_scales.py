@@ -231,7 +231,7 @@ def test_the_measurement_knows_what_its_pseudo_data_have() -> None:
     planner = Planner(load_campaign("tiny"))
     w = {"search": "tau_mass", "dataset": "belle2_190fb"}
     injected = planner.measure(w)["injected"]["momentum_scale"]
-    assert injected["inputs"] == {"theta": "theta_three_lab"}
+    assert injected["inputs"] == {"theta": "theta_three_tracks"}
     formula = Formula.model_validate(injected["formula"])
     assert abs(float(formula(theta=np.array([1.0]))[0]) - 1) > 1e-4
     applied = planner.select(w | {"sample": "belle2_tautau_3pi", "block": "all"})["corrections"]

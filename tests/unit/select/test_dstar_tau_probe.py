@@ -14,6 +14,7 @@ from darkfactory.events.schema import CLUSTER, TRACK, zip_checked
 from darkfactory.physics.beams import beam_frame
 from darkfactory.physics.constants import M_D0, M_KPLUS, M_PIPLUS
 from darkfactory.select.preselect import preselect
+from darkfactory.select.tau_topology import OBSERVABLES as TAU_OBSERVABLES
 
 FRAME = beam_frame(7.007, 4.0, 0.0415)
 
@@ -50,7 +51,9 @@ def d0_at(p: float, cosine: float = 0.0) -> tuple[list[float], list[float]]:
     e_k = (M_D0**2 + M_KPLUS**2 - M_PIPLUS**2) / (2 * M_D0)
     q, g, gamma = np.sqrt(e_k**2 - M_KPLUS**2), p / M_D0, np.hypot(p, M_D0) / M_D0
     x, y = q * cosine, q * np.sqrt(1 - cosine**2)
-    return [g * e_k + gamma * x, y, 0.0], [g * (M_D0 - e_k) - gamma * x, -y, 0.0]
+    # across: along y and z
+    along, across = [g * e_k + gamma * x, g * (M_D0 - e_k) - gamma * x], 0.6 * y
+    return [along[0], across, 0.8 * y], [along[1], -across, -0.8 * y]
 
 
 def dstar_selection(**more: Any) -> SelectionConfig:
@@ -72,6 +75,7 @@ def test_the_slow_pion_tells_the_kaon() -> None:
     assert (got["k_is_k"][0], got["pi_is_pi"][0], got["pi_is_k"][0], got["charge"][0]) == (1, 1, 0, 1)
     assert got["p_k"] == pytest.approx([np.linalg.norm(kaon)])
     assert got["theta_d0"] == pytest.approx([np.pi / 2])
+    assert np.cos(got["theta_tracks"]) == pytest.approx(np.mean([p[2] / np.linalg.norm(p) for p in (kaon, pion)]))
 
 
 def test_the_scaled_mass_is_that_of_scaled_momenta() -> None:
@@ -109,6 +113,17 @@ def test_every_pion_of_four_tracks_is_once_the_probe() -> None:
     pair = np.array(PIONS[1]) + np.array(PIONS[2])
     assert got["theta_pair"][0] == pytest.approx(np.arccos(pair[2] / np.linalg.norm(pair)))
     assert np.all(got["opening"] < -0.9)
+
+
+def test_angles_of_the_three_tracks_of_a_tau() -> None:
+    p = np.array([PIONS[1], PIONS[0], PIONS[2]])
+    basis = {"pions_lab": np.concatenate([np.ones((3, 1)), p], axis=1)[None]}
+    value = {o.name: o(basis)[0] for o in TAU_OBSERVABLES if o.inputs == ("pions_lab",)}
+    cosines = p[:, 2] / np.linalg.norm(p, axis=1)
+    assert [value[f"theta_three_{n}"] for n in ("first", "second", "third")] == pytest.approx(
+        sorted(np.arccos(cosines))
+    )
+    assert np.cos(value["theta_three_tracks"]) == pytest.approx(np.mean(cosines))
 
 
 def test_the_charge_tells_whether_one_is_missing() -> None:
