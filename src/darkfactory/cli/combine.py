@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, table
+from darkfactory.cli.results import point_of
 from darkfactory.cli.run import snakemake
 from darkfactory.core.errors import UserError
 from darkfactory.core.files import read_json
@@ -30,7 +31,7 @@ _REGIONS = ("input", "mass_gev", "quantity", "lower", "upper", "cl", "method", "
 @click.command(epilog=_EXAMPLES)
 @campaign_options
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
-@click.option("--point", "-p", default=None, help="Print the combined workspace of one point, as m3p00000.")
+@click.option("--point", "-p", default=None, help="Print the combined workspace of one point, as m3p00000 or 3.0.")
 @click.option("--json", "as_json", is_flag=True, help="Print the limits as JSON.")
 @click.argument("name")
 def combine(
@@ -50,9 +51,10 @@ def combine(
     snakemake([file], campaign, config_dir, settings, cores)
     if point is not None:
         points = read_json(path("combined_workspaces", **where))["points"]
-        if point not in points:
+        chosen = point_of(point)
+        if chosen not in points:
             raise UserError(f"no combined workspace of {point}; there are {list(points)}")
-        click.echo(json.dumps(points[point], indent=1, sort_keys=True))
+        click.echo(json.dumps(points[chosen], indent=1, sort_keys=True))
         return
     rows = read_csv(path("combined_couplings", **where))
     if as_json:

@@ -11,6 +11,7 @@ import click
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits
 from darkfactory.cli.complete import datasets, searches
 from darkfactory.cli.export_more import darkcast, reana
+from darkfactory.cli.results import point_of
 from darkfactory.config.ellipses import EllipsesConfig
 from darkfactory.config.load import validate
 from darkfactory.config.templates import TemplatesConfig
@@ -56,7 +57,9 @@ export.add_command(reana)
 @campaign_options
 @click.option("--search", "-s", shell_complete=searches, required=True, help="Search.")
 @click.option("--dataset", "-d", shell_complete=datasets, default=None, help="Dataset; by default the first.")
-@click.option("--point", "-p", default=None, help="Print the complete workspace of one point, as m0p50000.")
+@click.option(
+    "--point", "-p", default=None, help="Print the workspace of one point, as m0p50000 or 0.5 (a mass in GeV)."
+)
 @click.option("--hypothesis", default=None, help="Hypothesis; by default the first (of --point) or all (of --output).")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None,
               help="Write background-only workspaces and their signal patch sets to this folder.")  # fmt: skip
@@ -81,7 +84,7 @@ def pyhf(
     folder = Path(path("workspace", campaign=resolved.config.campaign, block="x", **w)).parent
     points = _points(folder)
     if point is not None:
-        click.echo(json.dumps(_one(points, hypothesis or known[0], point, folder), indent=1, sort_keys=True))
+        click.echo(json.dumps(_one(points, hypothesis or known[0], point_of(point), folder), indent=1, sort_keys=True))
         return
     chosen = [PointWorkspace.from_dict(p) for p in points.values() if hypothesis in (None, p["hypothesis"])]
     if not chosen:

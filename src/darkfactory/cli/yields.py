@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import click
 
@@ -37,8 +38,8 @@ def yields(config_dir: str, experiment: str, as_json: bool, luminosity: tuple[st
         value = float(text)
     except ValueError:
         value = float(parse_quantity(text, "luminosity"))
-    if not value > 0:
-        raise UserError(f"luminosity {text}: must be above 0, for example 365 or '50 /ab'")
+    if not 0 < value < math.inf:
+        raise UserError(f"luminosity {text}: must be a number above 0, for example 365 or '50 /ab'")
     config = validate(YieldsConfig, Library(config_dir).file("yields.yaml"), file=f"{config_dir}/yields.yaml")
     known = sorted({"belle2", *(e for p in config.processes.values() for e in p.sigma_nb if e != "default")})
     if experiment not in known:
