@@ -9,6 +9,7 @@ import numpy as np
 
 from darkfactory.cli.common import campaign_options, chosen_campaign, find_dataset, need_limits, table, warn_few_events
 from darkfactory.cli.complete import datasets, searches
+from darkfactory.cli.results import point_of
 from darkfactory.cli.run import snakemake
 from darkfactory.config.interpretation import InterpretationConfig
 from darkfactory.config.load import validate
@@ -24,6 +25,7 @@ Examples:
   darkfactory project zprime_invisible belle2_80fb
   darkfactory project single_photon --luminosity 100 --luminosity 1000
   darkfactory project zprime_mumu --rule statistics --cores 8
+  darkfactory project alp_3gamma --point 0.5 --point 3.0 -l 1000
 """
 
 
@@ -32,13 +34,15 @@ Examples:
 @click.option("--luminosity", "-l", "luminosities", type=float, multiple=True, metavar="FB",
               help="In 1/fb, may be repeated; by default those of config/projections.yaml.")  # fmt: skip
 @click.option("--rule", "-r", default=None, help="What becomes of systematic uncertainties; see projections.yaml.")
+@click.option("--point", "-p", "only", multiple=True, metavar="POINT",
+              help="Only this point (m3p00000, or a mass in GeV), may be repeated; by default all.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=None, help="Folder.")
 @click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 @click.argument("search", shell_complete=searches)
 @click.argument("dataset", shell_complete=datasets, required=False)
 def project(
     campaign: str | None, config_dir: str, settings: tuple[str, ...], luminosities: tuple[float, ...],
-    rule: str | None, output: Path | None, cores: int, search: str, dataset: str | None,
+    rule: str | None, only: tuple[str, ...], output: Path | None, cores: int, search: str, dataset: str | None,
 ) -> None:  # fmt: skip
     """Expected limits of SEARCH on DATASET at other luminosities; runs what is missing.
 
@@ -62,6 +66,13 @@ def project(
               campaign, config_dir, settings, cores)  # fmt: skip
     config = resolved.searches[w["search"], w["dataset"]]
     points = stored_points(name, w["search"], w["dataset"])
+    if only:
+        chosen_points = {point_of(p) for p in only}
+        known = {str(r["point"]) for r in points.values()}
+        if chosen_points - known:
+            raise UserError(f"points {sorted(chosen_points - known)} are not in the scan; it has {sorted(known)[:40]}")
+        points = {k: r for k, r in points.items() if r["point"] in chosen_points}
+    click.echo(f"{len(points)} points at {len(wanted)} luminosities", err=True)
     job = {
         "points": points,
         "luminosity_fb": config.data.luminosity,

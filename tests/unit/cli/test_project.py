@@ -110,3 +110,21 @@ def test_a_scan_is_projected_translated_and_drawn(tmp_path: Path, monkeypatch: p
         "zp_statistics.png", "zp_statistics.pdf",
     }  # fmt: skip
     assert read_csv(tmp_path / "out" / "couplings_statistics.csv")[0]["reach_5p0"] > 0
+
+
+def test_some_points_are_projected(project: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darkfactory.cli.project.snakemake", lambda *_: None)
+    monkeypatch.setattr("darkfactory.cli.project.ProcessBackend", lambda cores: SerialBackend())
+    where = {"campaign": "tiny", "search": "zprime_invisible", "dataset": "belle2_80fb"}
+    names = ("m1p00000", "m2p00000")
+    write_csv(path("efficiency", **where), [{"hypothesis": "zprime", "point": n, "sigma_fb": 4.0} for n in names])
+    stored = {f"zprime/{n}": record(n, 400.0) for n in names}
+    write_json(path("workspace", block="b000", **where), {"points": stored})
+    arguments = ("project", "zprime_invisible", "-l", "100", "-r", "statistics", "-o", "out", "-p")
+    wrong = call(*arguments, "1.5")
+    assert wrong.code == 2
+    assert re.search(r"points \['m1p50000'\] are not in the scan; it has \['m1p00000', 'm2p00000'\]", wrong.err)
+    done = call(*arguments, "2.0")
+    assert done.code == 0, done.err
+    assert "1 points at 1 luminosities" in done.err
+    assert [r["point"] for r in read_csv(project / "out" / "limits_statistics.csv")] == ["m2p00000"]
