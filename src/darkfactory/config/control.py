@@ -171,9 +171,9 @@ class AppliedCorrection(StrictModel):
     dataset: str = ""
     """and its dataset;"""
     file: str = ""
-    """or a file of corrections in the format of correctionlib, schema 2."""
+    """or a file of corrections: correctionlib's format (schema 2), or a table (.csv) with a row for each bin."""
     correction: str
-    """Name in that file."""
+    """Name in that file; of a table without a column of names, the file's name without ``.csv``."""
     inputs: tuple[dict[str, str], ...] = Field(min_length=1)
     """Input of the correction to a column of the search's candidates; one entry for each object that the factor counts
     for (both muons of a pair), and the event's factor is the product."""

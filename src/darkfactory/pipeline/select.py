@@ -17,11 +17,12 @@ from darkfactory.pipeline.ledger import read_table_part
 from darkfactory.pipeline.parts import Progress, input_items, missing_of, run_parts
 from darkfactory.pipeline.request import Request
 from darkfactory.records.books import Book, make_book
-from darkfactory.records.correction import corrections_from_dict
+from darkfactory.records.correction import corrections_from_dict, corrections_from_table, corrections_to_dict
 from darkfactory.records.cutflow import Cutflow
 from darkfactory.select.multivariate import judge, multivariate_from_dict
 from darkfactory.select.weights import Applied, with_corrections
 from darkfactory.store.arrays import write_table
+from darkfactory.store.tables import read_csv
 
 __all__ = ["chunk", "run"]
 
@@ -43,13 +44,21 @@ def _book(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> 
     return make_book(ids, before["weight"][first], after["event_id"], after["weight"])
 
 
+def _content(path: str | Path) -> dict[str, Any]:
+    """A file of corrections in the format of correctionlib, also where it is a table."""
+    if Path(path).suffix == ".csv":
+        return corrections_to_dict(corrections_from_table(read_csv(path), Path(path).stem, str(path)), "")
+    content: dict[str, Any] = read_json(path)
+    return content
+
+
 def _applied(wanted: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Applied]:
     """The corrections that a sample is weighted with, by nuisance.
 
     Raises:
         InputError: a file without the correction.
     """
-    files = {i: corrections_from_dict(read_json(paths[i]), paths[i]) for i in {one["file"] for one in wanted.values()}}
+    files = {i: corrections_from_dict(_content(paths[i]), paths[i]) for i in {one["file"] for one in wanted.values()}}
     found = {}
     for nuisance, one in wanted.items():
         known = files[one["file"]]
@@ -99,7 +108,7 @@ def run(request: Request, backend: Backend, progress: Progress) -> None:
     if request.spec.get("corrections"):
         files = request.input_list("corrections")
         extra |= {
-            "corrections": digest_value([read_json(f) for f in files]),
+            "corrections": digest_value([_content(f) for f in files]),
             "paths_corrections": [str(f) for f in files],
         }
     source = request.input("preselected")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from darkfactory.core.errors import InputError
 
-__all__ = ["VARIATION", "Correction", "corrections_from_dict", "corrections_to_dict"]
+__all__ = ["VARIATION", "Correction", "corrections_from_dict", "corrections_from_table", "corrections_to_dict"]
 
 FloatArray = NDArray[np.float64]
 VARIATION = "variation"
@@ -149,3 +149,73 @@ def corrections_from_dict(value: Mapping[str, Any], where: str) -> dict[str, Cor
         )
     found = [Correction.from_dict(c, where) for c in value["corrections"]]
     return {c.name: c for c in found}
+
+
+def corrections_from_table(rows: Sequence[Mapping[str, Any]], name: str, where: str) -> list[Correction]:
+    """Corrections of a table with a row for each bin: ``<input>_low`` and ``<input>_high``, ``factor``, ``error``.
+
+    In place of ``error`` (of both signs alike; without it there is none) there may be columns ``up`` and ``down``, the
+    varied factors. A column ``correction`` has the name, where a table has several.
+
+    Args:
+        rows: of the table.
+        name: of a correction whose rows have none.
+        where: for messages.
+
+    Raises:
+        InputError: a column is missing, a cell is no number, or the bins do not cover a grid once.
+
+    Example:
+        >>> rows = [{"p_low": 0, "p_high": 1, "factor": 0.9, "error": 0.1},
+        ...         {"p_low": 1, "p_high": 2, "factor": 1.1, "error": 0.2}]
+        >>> one, = corrections_from_table(rows, "tracking", "t.csv")
+        >>> one.inputs, one([[0.5, 1.5]], "up").round(3).tolist()
+        (('p',), [1.0, 1.3])
+    """
+    columns = list(rows[0]) if rows else []
+    inputs = tuple(c.removesuffix("_low") for c in columns if c.endswith("_low"))
+    absent = [f"{i}_high" for i in inputs if f"{i}_high" not in columns] + [c for c in ["factor"] if c not in columns]
+    if not inputs or absent:
+        raise InputError(
+            f"{where}: a table of corrections has columns <input>_low and <input>_high for each input, factor, and "
+            f"error or up and down; it has {columns}"
+        )
+    values = [c for c in ("factor", "error", "up", "down") if c in columns]
+    for number, row in enumerate(rows, start=1):
+        for column in (*(f"{i}_{end}" for i in inputs for end in ("low", "high")), *values):
+            if not isinstance(row[column], int | float) or not np.isfinite(row[column]):
+                raise InputError(
+                    f"{where}: {column} is {row[column]!r} in row {number} of the table; it must be a number"
+                )
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        families.setdefault(str(row.get("correction") or name), []).append(row)
+    return [_from_bins(own, key, inputs, f"{where}: correction {key!r}") for key, own in families.items()]
+
+
+def _from_bins(rows: Sequence[Mapping[str, Any]], name: str, inputs: tuple[str, ...], where: str) -> Correction:
+    """One correction from its bins, in any order."""
+    edges = tuple(np.unique([float(r[f"{i}_{end}"]) for r in rows for end in ("low", "high")]) for i in inputs)
+    shape = tuple(len(e) - 1 for e in edges)
+    seen = np.zeros(shape, dtype=int)
+    factors = {"nominal": np.ones(shape)}
+    if "error" in rows[0] or "up" in rows[0]:
+        factors |= {"up": np.ones(shape), "down": np.ones(shape)}
+    for r in rows:
+        low = tuple(int(np.searchsorted(e, float(r[f"{i}_low"]))) for i, e in zip(inputs, edges, strict=True))
+        high = tuple(int(np.searchsorted(e, float(r[f"{i}_high"]))) for i, e in zip(inputs, edges, strict=True))
+        if any(b != a + 1 for a, b in zip(low, high, strict=True)):
+            bins = {i: [r[f"{i}_low"], r[f"{i}_high"]] for i in inputs}
+            raise InputError(f"{where}: the bin {bins} is empty or overlaps others; bins are those of a grid")
+        seen[low] += 1
+        factor, error = float(r["factor"]), float(r.get("error", 0.0))
+        factors["nominal"][low] = factor
+        if "up" in factors:
+            factors["up"][low] = float(r.get("up", factor + error))
+            factors["down"][low] = float(r.get("down", factor - error))
+    if (seen != 1).any():
+        raise InputError(
+            f"{where}: {int((seen == 0).sum())} bins of its grid are missing and {int((seen > 1).sum())} are there "
+            "twice; give each bin once"
+        )
+    return Correction(name, "", inputs, edges, factors)

@@ -129,12 +129,17 @@ def test_wrong_inputs_are_told(objects: list[dict[str, str]], message: str) -> N
         with_corrections({"weight": np.ones(1), "a": np.ones(1)}, {"id": Applied(one_correction(), tuple(objects))})
 
 
-def selected(tmp_path: Path, meta: dict[str, Any], correction: str = "id") -> tuple[dict[str, Any], Any]:
+def selected(
+    tmp_path: Path, meta: dict[str, Any], correction: str = "id", name: str = "corrections.json"
+) -> tuple[dict[str, Any], Any]:
     """The select stage on one small chunk, as a job sees it."""
     flow = {"names": ["all"], "events": [3], "sumw": [3.0], "sumw2": [3.0]}
-    source, target, file = (tmp_path / n for n in ("in.root", "out.root", "corrections.json"))
+    source, target, file = (tmp_path / n for n in ("in.root", "out.root", name))
     write_table(source, {"weight": np.ones(3), "event_id": np.array([1, 2, 4]), "p": np.array([0.5, 1.5, 9.0])})
-    write_json(file, corrections_to_dict([one_correction()], ""))
+    if file.suffix == ".csv":
+        file.write_text("p_low,p_high,factor,error\n0,1,0.9,0.1\n1,2,0.8,0.04\n")
+    else:
+        write_json(file, corrections_to_dict([one_correction()], ""))
     wanted = {"id": {"file": 0, "correction": correction, "inputs": [{"p": "p"}], "trigger": False}}
     request = Request("select", {}, {}, {"corrections": wanted}, "")
     item = {
@@ -153,6 +158,12 @@ def test_books_and_cutflow_close_over_corrections(tmp_path: Path) -> None:
     assert made["sumw"] == pytest.approx(2.5)
     assert made["meta"]["cutflow"]["names"][-1] == "corrections"
     assert made["meta"]["cutflow"]["sumw"][-1] == pytest.approx(2.5)
+
+
+def test_a_table_of_factors_is_applied_as_well(tmp_path: Path) -> None:
+    _, columns = selected(tmp_path, {}, name="id.csv")
+    assert np.asarray(columns["weight"]).tolist() == pytest.approx([0.9, 0.8, 0.8])
+    assert np.asarray(columns["var_id_up"]).tolist() == pytest.approx([1.0 / 0.9, 1.05, 1.05])
 
 
 def test_recorded_events_are_not_corrected(tmp_path: Path) -> None:

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from darkfactory.core.errors import InputError
-from darkfactory.records.correction import Correction, corrections_from_dict, corrections_to_dict
+from darkfactory.records.correction import (
+    Correction,
+    corrections_from_dict,
+    corrections_from_table,
+    corrections_to_dict,
+)
 
 EDGES = (np.array([0.0, 1.0, 3.0]), np.array([0.0, 0.5, 1.0, 2.0]))
 FACTORS = np.arange(6, dtype=float).reshape(2, 3) / 10 + 0.7
@@ -84,3 +89,45 @@ def test_wrong_questions_are_told() -> None:
         ONE([np.ones(1), np.ones(1)], "left")
     with pytest.raises(InputError, match="p is no number for 1 entries"):
         ONE([np.array([np.nan]), np.ones(1)])
+
+
+def table() -> list[dict[str, Any]]:
+    """The correction as rows, the last bin first."""
+    rows = []
+    for i, j in np.ndindex(FACTORS.shape):
+        bins = {
+            "p_low": EDGES[0][i],
+            "p_high": EDGES[0][i + 1],
+            "theta_low": EDGES[1][j],
+            "theta_high": EDGES[1][j + 1],
+        }
+        rows.append({**{k: float(v) for k, v in bins.items()}, "factor": float(FACTORS[i, j]), "error": 0.1})
+    return rows[::-1]
+
+
+def test_a_table_is_the_same_correction() -> None:
+    (found,) = corrections_from_table(table(), "id", "id.csv")
+    assert (found.name, found.inputs) == ("id", ("p", "theta"))
+    p, theta = np.array([0.2, 2.0, 9.0]), np.array([0.1, 0.7, 1.5])
+    for side in ("nominal", "up", "down"):
+        np.testing.assert_allclose(found([p, theta], side), ONE([p, theta], side), rtol=1e-12)
+    both = corrections_from_table([{**r, "correction": n} for n in "ab" for r in table()], "x", "x.csv")
+    assert [c.name for c in both] == ["a", "b"]
+    (plain,) = corrections_from_table([{k: v for k, v in r.items() if k != "error"} for r in table()], "id", "id.csv")
+    assert set(plain.factors) == {"nominal"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ([], r"id\.csv: a table of corrections has columns <input>_low"),
+        ([{"p_low": 0.0, "factor": 1.0}], r"<input>_low and <input>_high .* it has \['p_low', 'factor'\]"),
+        (table()[:-1], "1 bins of its grid are missing and 0 are there twice"),
+        ([*table(), table()[0]], "0 bins of its grid are missing and 1 are there twice"),
+        ([{**table()[0], "p_low": 0.0}, *table()[1:]], r"the bin .* is empty or overlaps others"),
+        ([{**table()[0], "factor": "high"}, *table()[1:]], "factor is 'high' in row 1 of the table"),
+    ],
+)
+def test_tables_that_are_no_corrections(change: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        corrections_from_table(change, "id", "id.csv")
