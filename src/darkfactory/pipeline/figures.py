@@ -182,7 +182,9 @@ def _efficiencies(job: Request, common: Mapping[str, Any]) -> Drawn:
     for family in narrow:
         for region in dict.fromkeys(r["region"] for r in family if r["region"]):
             inside = [r for r in family if r["region"] == region]
-            curves.append(_by_mass(inside, lambda r: r["resolution"], str(region)))
+            # one name a curve where hypotheses share regions
+            text = str(region) if len(narrow) == 1 else f"{family[0]['hypothesis']}, {region}"
+            curves.append(_by_mass(inside, lambda r: r["resolution"], text))
     if any(curve.mass for curve in curves):
         yield (
             "resolution",
@@ -194,7 +196,9 @@ def _efficiencies(job: Request, common: Mapping[str, Any]) -> Drawn:
     for family in narrow:
         for row in family:
             for line, value in trigger["lines"].get(f"{row['hypothesis']}/{row['point']}", {}).items():
-                lines.setdefault("all lines" if line == "any" else line, {})[float(row["mass_gev"])] = value
+                text = "all lines" if line == "any" else line
+                text = text if len(narrow) == 1 else f"{row['hypothesis']}, {text}"
+                lines.setdefault(text, {})[float(row["mass_gev"])] = value
     curves = [Curve(n, tuple(v), tuple(v.values())) for n, v in lines.items()]
     if curves:
         yield (
