@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pyhf
 import pytest
+from random_workspaces import random_workspace
 
 from darkfactory.stats import NewtonOptimizer
 from darkfactory.stats.certificate import PyhfWindow
 from darkfactory.stats.channel_density import density_of
+from darkfactory.stats.compiled_model import CompiledModel
 from darkfactory.stats.examples import bump_window, template_window
 from darkfactory.stats.histfactory import UnsupportedModel, compile_workspace, compile_workspaces
+from darkfactory.stats.minima import LOST_STARTS, bends, undescribed
 from darkfactory.stats.optimizer import pyhf_backend
 
 
@@ -194,3 +198,34 @@ def test_threads_take_turns_at_pyhfs_backend() -> None:
         assert pyhf.get_backend()[1].name == "newton"
     thread.join(5)
     assert seen == ["scipy"]
+
+
+def test_a_signal_far_above_its_limit_is_not_searched_like_data_that_nothing_describes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its fit describes no data, but the free fit does: many starts would take most of a limit's time."""
+    counts: list[int] = []
+    minima = CompiledModel.minima
+
+    def counted(self: CompiledModel, values: Any, sets: Any, start: Any, *args: Any, **options: Any) -> Any:
+        counts.append(len(start))
+        return minima(self, values, sets, start, *args, **options)
+
+    monkeypatch.setattr(CompiledModel, "minima", counted)
+    for spec, strength, searched in ((bump_window(1), 25.0, False), (random_workspace(710), 1.0, True)):
+        model = pyhf.Workspace(spec).model(validate=False)
+        data = pyhf.Workspace(spec).data(model)
+        bounds = model.config.suggested_bounds()
+        bounds[model.config.poi_index] = (0, 40)
+        counts.clear()
+        with pyhf_backend(NewtonOptimizer()):
+            _, value = pyhf.infer.mle.fixed_poi_fit(strength, data, model, par_bounds=bounds, return_fitted_val=True)
+        assert bool(undescribed(CompiledModel(model).batch, np.array([0.5 * float(value)]))[0])
+        assert (max(counts, default=0) >= LOST_STARTS) == searched
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0, 3.0, 4.9, 9.0, 30.0, 1e12])
+def test_bends_between_known_strengths_are_those_of_the_next_ones(strength: float) -> None:
+    compiled = CompiledModel(pyhf.Workspace(template_window(1)).model())
+    if bool(bends(compiled.batch, np.array([max(strength, 1.0)]))[0]):
+        assert compiled.several(strength)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from darkfactory.stats.histfactory import (
     Batch,
@@ -25,7 +27,8 @@ __all__ = ["CompiledModel"]
 
 # a hypothesis test has two data sets
 _DATA_KEPT = 4
-_STRENGTHS_KEPT = 256
+# strengths are looked up between roots of powers of two: what the next ones may have, those between may have
+_OCTAVES, _STEPS = 24, 4
 # of the signal, in units of its own start, at which searches for a lower minimum begin
 _STRENGTHS = (1.0, 0.0, 0.3, 3.0, 0.1)
 
@@ -73,7 +76,7 @@ class CompiledModel:
             position += count
         self.nbins = [block.nbins for block in structure.blocks]
         self._loose = bool(may_have_several(self.batch)[0])
-        self._several: dict[float, bool] = {}
+        self._bends: npt.NDArray[np.bool_] | None = None
         self._known: dict[bytes, Data] = {}
         order = [block.name for block in structure.blocks]
         if order != list(model.config.channels):
@@ -86,13 +89,17 @@ class CompiledModel:
         return int(model.config.par_slice(base).start) + offset
 
     def several(self, strength: float) -> bool:
-        """Whether there may be several minima with a signal of some strength, or of one."""
-        strength = max(strength, 1.0)
-        if strength not in self._several:
-            if len(self._several) >= _STRENGTHS_KEPT:
-                self._several.clear()
-            self._several[strength] = self._loose or bool(bends(self.batch, np.array([strength]))[0])
-        return self._several[strength]
+        """Whether there may be several minima with a signal of some strength, or of one.
+
+        A hypothesis test asks for a strength of its own each time: all are answered at once, at roots of powers of two.
+        """
+        if self._loose:
+            return True
+        if self._bends is None:
+            steps = np.arange(_OCTAVES * _STEPS, dtype=float)
+            self._bends = bends(self.batch.take(np.zeros(len(steps), dtype=np.intp)), np.exp2(steps / _STEPS))
+        step = min(_STEPS * math.log2(max(strength, 1.0)), len(self._bends) - 1.0)
+        return bool(self._bends[math.floor(step)] or self._bends[math.ceil(step)])
 
     def spread(self, start: FloatArray, count: int = BASE_STARTS) -> list[FloatArray]:
         """Starts around the nominal values, in pyhf's order; for models that may have several minima."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -107,6 +108,7 @@ class NewtonOptimizer:
         self._models: weakref.WeakKeyDictionary[Any, CompiledModel] = weakref.WeakKeyDictionary()
         self._fits: dict[tuple[Any, ...], tuple[FloatArray, Any, int]] = {}
         self._starts: dict[tuple[Any, ...], list[FloatArray]] = {}
+        self._lost: dict[tuple[int, bytes], bool] = {}
 
     def compiled(self, model: Any) -> CompiledModel:
         """The kernel form of a pyhf model, compiled once.
@@ -297,6 +299,38 @@ class NewtonOptimizer:
             key = self._key(compiled, both[where[i]], bounds, masks[i], points[i])
             self._keep(key, (points[i].copy(), twice[i], int(counts[i])))
 
+    def _is_lost(
+        self,
+        compiled: CompiledModel,
+        values: FloatArray,
+        found: tuple[float, FloatArray, int],
+        bounds: FloatArray,
+        fixed: np.ndarray,
+    ) -> bool:
+        """Whether data are such that no parameters describe them.
+
+        A signal far above its limit describes no data either: where it is held, the free fit decides, once for all.
+        """
+        if not undescribed(compiled.batch, np.array([found[0]]))[0]:
+            return False
+        key = (compiled.serial, values.tobytes())
+        if key not in self._lost:
+            value = found[0]
+            if compiled.poi >= 0 and fixed[compiled.poi]:
+                free = fixed.copy()
+                free[compiled.poi] = False
+                lo, hi = bounds[:, 0], bounds[:, 1]
+                begin = np.minimum(np.maximum(found[1], lo), hi)
+                options: dict[str, Any] = {"tolerance": self.tolerance, "lapack": True, "backend": self.backend}
+                _, result = compiled.minimum(
+                    values, begin, lo, hi, free, max_iterations=self.maxiter, physical=True, **options
+                )
+                value = float(result.value[0]) if bool(result.converged[0]) else math.inf
+            if len(self._lost) >= self._cache_size:
+                self._lost.clear()
+            self._lost[key] = bool(undescribed(compiled.batch, np.array([value]))[0])
+        return self._lost[key]
+
     def _solve(
         self, compiled: CompiledModel, values: FloatArray, start: FloatArray, bounds: FloatArray, fixed: np.ndarray
     ) -> tuple[FloatArray, int]:
@@ -329,11 +363,20 @@ class NewtonOptimizer:
         for begin in starts:
             if not found:
                 descend(begin, self.maxiter, True)
-        lost = bool(found) and bool(undescribed(compiled.batch, np.array([found[0][0]]))[0])
+        lost = bool(found) and self._is_lost(compiled, values, found[0], bounds, fixed)
+        held = compiled.poi >= 0 and bool(fixed[compiled.poi])
         if lost or compiled.several(float(start[compiled.poi]) if compiled.poi >= 0 else 1.0):
-            spread = compiled.spread(start, LOST_STARTS if lost else BASE_STARTS)
-            for moved in [*starts[1:], *usable[:_HINTS_TRIED], *spread]:
-                descend(np.where(fixed, start, np.minimum(np.maximum(moved, lo), hi)), self.maxiter, True)
+            # where a strength is held, minima found at others are starts already
+            more = [] if held and not lost else [*starts[1:], *usable[:_HINTS_TRIED]]
+            count = LOST_STARTS if lost else LIMIT_STARTS if held else BASE_STARTS
+            begin = np.stack([*more, *compiled.spread(start, count)])
+            begin = np.where(fixed, start, np.minimum(np.maximum(begin, lo), hi))
+            pars, many = compiled.minima(
+                [values], [0] * len(begin), begin, lo, hi, np.repeat(fixed[None], len(begin), axis=0),
+                physical=True, tolerance=self.tolerance, max_iterations=self.maxiter, backend=self.backend,
+            )  # fmt: skip
+            for i in np.flatnonzero(many.converged):
+                found.append((float(many.value[i]), pars[i], int(many.iterations[i])))
         stopped = start
         for begin in starts:
             if not found:
