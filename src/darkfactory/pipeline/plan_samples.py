@@ -107,7 +107,8 @@ class SamplePlanner:
         if signal:
             # other points are other jobs: this one goes by its own
             value["points"] = [p for p, q in zip(value["points"], external.points, strict=True) if q.name in signal]
-        remote = [f for f in list_files(external.files) if is_remote(f)]
+        # files on disks are inputs of the job: they need not be here to say what it does
+        remote = list_files([f for f in external.files if is_remote(f)])
         return (
             self._base(w)
             | {
