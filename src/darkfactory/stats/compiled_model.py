@@ -20,7 +20,7 @@ from darkfactory.stats.histfactory import (
     _compile_model,
     stack,
 )
-from darkfactory.stats.minima import BASE_STARTS, bends, may_have_several, spread_starts
+from darkfactory.stats.minima import BASE_STARTS, bends, bends_at, may_have_several, spread_starts
 from darkfactory.stats.newton import Fit, fit
 
 __all__ = ["CompiledModel"]
@@ -88,8 +88,10 @@ class CompiledModel:
         offset = int(rest[:-1]) if rest else 0
         return int(model.config.par_slice(base).start) + offset
 
-    def several(self, strength: float) -> bool:
+    def several(self, strength: float, values: FloatArray | None = None, found: FloatArray | None = None) -> bool:
         """Whether there may be several minima with a signal of some strength, or of one.
+
+        With data and a minimum, in pyhf's order, whether these data may have another one; without, any data.
 
         A hypothesis test asks for a strength of its own each time: all are answered at once, at roots of powers of two.
         """
@@ -99,7 +101,12 @@ class CompiledModel:
             steps = np.arange(_OCTAVES * _STEPS, dtype=float)
             self._bends = bends(self.batch.take(np.zeros(len(steps), dtype=np.intp)), np.exp2(steps / _STEPS))
         step = min(_STEPS * math.log2(max(strength, 1.0)), len(self._bends) - 1.0)
-        return bool(self._bends[math.floor(step)] or self._bends[math.ceil(step)])
+        if not (self._bends[math.floor(step)] or self._bends[math.ceil(step)]):
+            return False
+        if values is None or found is None:
+            return True
+        one = np.zeros(1, dtype=np.intp)
+        return bool(bends_at(self.batch, self.data(values), found[self.explicit][None], one, one)[0])
 
     def spread(self, start: FloatArray, count: int = BASE_STARTS) -> list[FloatArray]:
         """Starts around the nominal values, in pyhf's order; for models that may have several minima."""

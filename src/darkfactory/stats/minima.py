@@ -29,6 +29,7 @@ __all__ = [
     "ROUNDING",
     "Searched",
     "bends",
+    "bends_at",
     "may_have_several",
     "offsets",
     "search",
@@ -53,6 +54,8 @@ ROUNDING = 1e-7
 _LOOSE, _STRONG, _FACTOR = 0.5, 0.3, 0.69
 # standard deviations that data are off at a limit
 _RESIDUAL = 4.0
+# between what the data at a fit do and what they might, with the other parameters elsewhere
+_MARGIN = 2.0
 # standard deviations of the deviance from which a fit describes nothing
 _POOR = 10.0
 # pairs of starts reach this far in turn, in standard deviations; free factors by as many factors of two
@@ -112,7 +115,7 @@ def _turned(m: Batch) -> BoolArray:
     not see; beyond a right angle there are data that are as near to one end as to the other.
     """
     found = np.zeros(len(m), dtype=bool)
-    for up, dn in _variations(m):
+    for _, up, dn in _variations(m):
         found |= 1 + (up * dn).sum(axis=1) < 0
     return found
 
@@ -135,25 +138,69 @@ def bends(m: Batch, strength: FloatArray) -> BoolArray:
         [False, True]
     """
     found = np.zeros(len(m), dtype=bool)
-    for up, dn in _variations(_with_signal(m, strength)):
+    for _, up, dn in _variations(_with_signal(m, strength)):
         even, odd = 0.5 * (up - dn), 0.5 * (up + dn)
         turning = _RESIDUAL * 3.75 * np.sqrt((even * even).sum(axis=1))
         found |= turning > 1 + (odd * odd).sum(axis=1)
     return found
 
 
-def _variations(m: Batch) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Of each nuisance parameter: what it does to all bins on either side, (n, bins) in errors of the bins.
+def bends_at(m: Batch, data: Data, theta: FloatArray, windows: IntArray, sets: IntArray) -> BoolArray:
+    """Fits whose data turn the curvature of a variation, or nearly so: there may be another minimum.
+
+    As :func:`bends`, with the data as they are instead of the worst that lie as far off. What is left of them where
+    the variation is at its centre is that at the fit and what the pull of the fit makes of it.
+
+    Args:
+        m: windows.
+        data: data sets.
+        theta: parameters at the fits, (rows, parameters).
+        windows: row to window.
+        sets: row to data set.
+
+    Example:
+        >>> from darkfactory.stats.examples import bump_window, two_minima_window
+        >>> from darkfactory.stats.histfactory import compile_workspace
+        >>> one = np.zeros(1, dtype=np.intp)
+        >>> batches = [compile_workspace(s)[1] for s in (bump_window(1), two_minima_window())]
+        >>> [bool(bends_at(b, b.observed, b.init, one, one)[0]) for b in batches]
+        [False, True]
+    """
+    here = m.take(windows)
+    poi = m.structure.poi
+    strong = _with_signal(here, theta[:, poi] if poi >= 0 else np.ones(len(theta)))
+    nominal = tuple(np.ones((len(theta), block.nbins)) for block in m.structure.blocks)
+    left = np.concatenate(
+        [
+            (b.counts - rate) / _errors(strong, i)
+            for i, (b, rate) in enumerate(zip(data.take(sets).blocks, expected(here, theta, nominal), strict=True))
+        ],
+        axis=1,
+    )
+    found = np.zeros(len(theta), dtype=bool)
+    for p, up, dn in _variations(strong):
+        even, odd = 0.5 * (up - dn), 0.5 * (up + dn)
+        pull = ((theta[:, p] - here.init[:, p]) / here.width[:, p])[:, None]
+        inside = pull * pull * (15 - pull * pull * (10 - 3 * pull * pull)) / 8
+        centre = left + pull * odd + np.where(np.abs(pull) < 1, inside, np.abs(pull)) * even
+        turning = _MARGIN * 3.75 * (centre * even).sum(axis=1)
+        found |= turning > 1 + (odd * odd).sum(axis=1)
+    return found
+
+
+def _variations(m: Batch) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+    """Each nuisance parameter, and what it does to all bins on either side, (n, bins) in errors of the bins.
 
     Then the same with changes of overall yields taken out, which a free yield undoes.
     """
     s = m.structure
     for p in sorted({p for block in s.blocks for _, p in block.histo} | {p for _, _, p in s.normsys}):
         up, dn = (_change(m, p, upward) for upward in (True, False))
-        yield up, dn
+        yield p, up, dn
         along = _affected(m, p)
         norm = np.maximum((along * along).sum(axis=1, keepdims=True), 1e-300)
         yield (
+            p,
             up - (up * along).sum(axis=1, keepdims=True) / norm * along,
             dn - (dn * along).sum(axis=1, keepdims=True) / norm * along,
         )

@@ -365,7 +365,8 @@ class NewtonOptimizer:
                 descend(begin, self.maxiter, True)
         lost = bool(found) and self._is_lost(compiled, values, found[0], bounds, fixed)
         held = compiled.poi >= 0 and bool(fixed[compiled.poi])
-        if lost or compiled.several(float(start[compiled.poi]) if compiled.poi >= 0 else 1.0):
+        strength = float(start[compiled.poi]) if compiled.poi >= 0 else 1.0
+        if lost or compiled.several(strength, values, found[0][1] if found else None):
             # where a strength is held, minima found at others are starts already
             more = [] if held and not lost else [*starts[1:], *usable[:_HINTS_TRIED]]
             count = LOST_STARTS if lost else LIMIT_STARTS if held else BASE_STARTS

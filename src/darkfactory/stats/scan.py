@@ -16,6 +16,7 @@ from darkfactory.stats.minima import (
     LIMIT_STARTS,
     LOST_STARTS,
     bends,
+    bends_at,
     may_have_several,
     search,
     undescribed,
@@ -101,32 +102,49 @@ def _strongest(roots: _Roots) -> FloatArray:
     return np.where(found > 0, found, 1.0)
 
 
+def _at_limits(roots: _Roots, some: IntArray) -> tuple[FloatArray, IntArray, IntArray]:
+    """Fits at all limits of some windows: parameters, windows, and data sets (observed, then Asimov) of the rows."""
+    n = len(roots.crossed)
+    kinds = (
+        (roots.observed_fit, roots.ok_observed, 0),
+        (roots.observed_asimov, roots.ok_observed, n),
+        (roots.expected_fit, roots.ok_expected, n),
+    )
+    theta, row, sets = [], [], []
+    for values, good, shift in kinds:
+        at, column = np.nonzero(good[some])
+        theta.append(values[some[at], column])
+        row.append(some[at])
+        sets.append(some[at] + shift)
+    return np.concatenate(theta), np.concatenate(row), np.concatenate(sets)
+
+
+def _bent(m: Batch, data: Data, base: BaseFits, roots: _Roots, where: BoolArray) -> BoolArray:
+    """Windows (n,) of some with a limit at which the data may turn the curvature of a variation, or without a limit."""
+    # the worst data at the largest limit first, for which no fit is looked at
+    worst = where & bends(m, _strongest(roots))
+    found = worst & ~(roots.ok_observed.all(axis=1) & roots.ok_expected.all(axis=1))
+    windows = np.flatnonzero(worst & ~found)
+    both = join_data([data, base.asimov])
+    for first in range(0, len(windows), _TOGETHER):
+        theta, at, placed = _at_limits(roots, windows[first : first + _TOGETHER])
+        found[at[bends_at(m, both, theta, at, placed)]] = True
+    return found
+
+
 def _higher(
     m: Batch, data: Data, base: BaseFits, roots: _Roots, where: BoolArray, backend: Backend, count: int
 ) -> BoolArray:  # fmt: skip
     """Windows (n,) of some with a limit at which ``count`` starts find a lower minimum than that it was found on."""
-    n = len(m)
-    found = np.zeros(n, dtype=bool)
+    found = np.zeros(len(m), dtype=bool)
     windows = np.flatnonzero(where)
     both = join_data([data, base.asimov])
     held = floating(m, False)
     for first in range(0, len(windows), _TOGETHER):
-        some = windows[first : first + _TOGETHER]
-        kinds = (
-            (roots.observed_fit, roots.ok_observed, 0),
-            (roots.observed_asimov, roots.ok_observed, n),
-            (roots.expected_fit, roots.ok_expected, n),
-        )
-        theta, row, sets = [], [], []
-        for values, good, shift in kinds:
-            at, column = np.nonzero(good[some])
-            theta.append(values[some[at], column])
-            row.append(some[at])
-            sets.append(some[at] + shift)
-        at, placed = np.concatenate(row), np.concatenate(sets)
+        theta, at, placed = _at_limits(roots, windows[first : first + _TOGETHER])
         if not len(at):
             continue
-        known = fit(m, both, np.concatenate(theta), held[at], windows=at, sets=placed, backend=backend)
+        known = fit(m, both, theta, held[at], windows=at, sets=placed, backend=backend)
         better = search(m, both, known, at, placed, held[at], count=count, backend=backend).lower
         found[at[better]] = True
     return found
@@ -192,7 +210,7 @@ def asymptotic_limits(
     usable = base.ok & sensitive & ~several
     roots = _roots(m, observed, base, sigma, cls, usable, backend)
     # a signal as strong as its limits may bend what it is added to, and a lower minimum may have been met on the way
-    bent = usable & ~loose & bends(m, _strongest(roots))
+    bent = _bent(m, observed, base, roots, usable & ~loose)
     met = usable & ~loose & (roots.crossed | bent)
     moved = np.zeros(len(m), dtype=bool)
     if met.any():
