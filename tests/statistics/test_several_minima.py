@@ -20,7 +20,7 @@ from darkfactory.stats.channel_density import density_of
 from darkfactory.stats.examples import bump_window, template_window, two_minima_window, workspace
 from darkfactory.stats.histfactory import compile_workspace
 from darkfactory.stats.limits import WorkspaceInput, compute_limits
-from darkfactory.stats.minima import may_have_several, offsets
+from darkfactory.stats.minima import bends, bends_at, may_have_several, offsets
 from darkfactory.stats.newton import Backend, fit
 from darkfactory.stats.optimizer import NewtonOptimizer, pyhf_backend
 from darkfactory.stats.scan import asymptotic_limits
@@ -258,3 +258,23 @@ def test_starts_are_spread_and_mirrored() -> None:
     # every parameter is tried on both sides at more than one standard deviation
     assert (made.max(axis=0) > 1).all()
     assert (made[1:].std(axis=0) > 0.6).all()
+
+
+def test_data_that_cannot_turn_a_variation_are_not_searched() -> None:
+    """The worst data at the largest limit could, the data at hand are a quarter of that."""
+    _, m = compile_workspace(template_window(1))
+    found = asymptotic_limits(m, [0.95])
+    strongest = found.expected[0, 0, 4:5]
+    assert bends(m, strongest).all()
+    one = np.zeros(1, dtype=np.intp)
+    assert not bends_at(m, found.base.asimov, found.expected_fit[0, 0, 4:5], one, one).any()
+
+
+def test_data_between_both_ends_of_a_variation_are() -> None:
+    _, m = compile_workspace(two_minima_window())
+    one = np.zeros(1, dtype=np.intp)
+    # in the middle, and at the end that a fit reaches
+    for pull in (0.0, 1.0, -1.0):
+        theta = m.init.copy()
+        theta[0, [p for p in range(theta.shape[1]) if p != m.structure.poi]] = pull
+        assert bends_at(m, m.observed, theta, one, one).all()
