@@ -229,3 +229,28 @@ def test_bends_between_known_strengths_are_those_of_the_next_ones(strength: floa
     compiled = CompiledModel(pyhf.Workspace(template_window(1)).model())
     if bool(bends(compiled.batch, np.array([max(strength, 1.0)]))[0]):
         assert compiled.several(strength)
+
+
+def test_per_bin_factors_that_are_held_stay_so_in_searches_from_several_starts() -> None:
+    errors = {"name": "mc", "type": "staterror", "data": [0.0, 0.9, 1.8]}
+    background = {"name": "background", "data": [5.0, 1.0, 2.0], "modifiers": [errors]}
+    signal = {
+        "name": "signal", "data": [1.0, 2.0, 1.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
+    }  # fmt: skip
+    spec = {
+        "channels": [{"name": "one", "samples": [signal, background]}],
+        "observations": [{"name": "one", "data": [0, 1, 3]}],
+        "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
+        "version": "1.0.0",
+    }
+    model = pyhf.Workspace(spec).model()
+    data = pyhf.Workspace(spec).data(model)
+    assert CompiledModel(model).several(1.0)
+    assert any(model.config.suggested_fixed())
+    found = []
+    for optimizer in (NewtonOptimizer(), pyhf.optimize.scipy_optimizer(tolerance=1e-12)):
+        with pyhf_backend(optimizer):
+            pars, value = pyhf.infer.mle.fixed_poi_fit(0.5, data, model, return_fitted_val=True)
+        found.append(float(value))
+        assert np.asarray(pars)[model.config.suggested_fixed()] == pytest.approx(1.0)
+    assert found[0] == pytest.approx(found[1], rel=1e-6)

@@ -61,12 +61,14 @@ class Expectation:
 class LimitSurface:
     """Limits on a rate against one or two lifetimes, interpolated linearly in all logarithms.
 
-    Outside the lifetimes scanned there is no limit: nothing is excluded there.
+    Outside the lifetimes scanned there is no limit, nor anywhere if no lifetime has one: nothing is excluded there.
 
     Example:
         >>> surface = LimitSurface({(1.0, 1.0): 2.0, (100.0, 1.0): 8.0})
         >>> round(surface(10.0, 1.0), 6), surface(1000.0, 1.0), surface(10.0, 2.0)
         (4.0, inf, inf)
+        >>> LimitSurface({})(1.0, 1.0)
+        inf
     """
 
     def __init__(self, limits: Mapping[tuple[float, float], float]) -> None:
@@ -76,6 +78,8 @@ class LimitSurface:
 
     @staticmethod
     def _between(x: float, nodes: Sequence[float]) -> tuple[int, int, float] | None:
+        if not nodes:
+            return None
         if len(nodes) == 1:
             return (0, 0, 0.0) if abs(x / nodes[0] - 1) < 1e-6 else None
         if not nodes[0] <= x <= nodes[-1]:

@@ -364,16 +364,16 @@ class NewtonOptimizer:
             if not found:
                 descend(begin, self.maxiter, True)
         lost = bool(found) and self._is_lost(compiled, values, found[0], bounds, fixed)
-        held = compiled.poi >= 0 and bool(fixed[compiled.poi])
         strength = float(start[compiled.poi]) if compiled.poi >= 0 else 1.0
         if lost or compiled.several(strength, values, found[0][1] if found else None):
-            # where a strength is held, minima found at others are starts already
-            more = [] if held and not lost else [*starts[1:], *usable[:_HINTS_TRIED]]
-            count = LOST_STARTS if lost else LIMIT_STARTS if held else BASE_STARTS
+            more = [*starts[1:], *usable[:_HINTS_TRIED]]
+            count = LOST_STARTS if lost else BASE_STARTS
             begin = np.stack([*more, *compiled.spread(start, count)])
-            begin = np.where(fixed, start, np.minimum(np.maximum(begin, lo), hi))
+            # per-bin factors that are held have no place of their own in the fit: their bounds hold them
+            low, high = np.where(fixed, start, lo), np.where(fixed, start, hi)
+            begin = np.minimum(np.maximum(begin, low), high)
             pars, many = compiled.minima(
-                [values], [0] * len(begin), begin, lo, hi, np.repeat(fixed[None], len(begin), axis=0),
+                [values], [0] * len(begin), begin, low, high, np.repeat(fixed[None], len(begin), axis=0),
                 physical=True, tolerance=self.tolerance, max_iterations=self.maxiter, backend=self.backend,
             )  # fmt: skip
             for i in np.flatnonzero(many.converged):
